@@ -1,0 +1,181 @@
+"""How a sign stands in its clause: present, negated, past, asked about, supposed, not meant. Pure.
+
+People type without punctuation, so clauses are guessed from pronouns and conjunctions too. In
+doubt a sign is present: a negated word must never hide the danger sign beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+
+from triage.reader import Found, Hit
+from triage.text import word_set
+
+
+class Standing(StrEnum):
+    PRESENT = "present"
+    NEGATED = "negated"
+    PAST = "past"
+    ASKED = "asked"
+    SUPPOSED = "supposed"
+    ELSEWHERE = "elsewhere"
+    IDIOM = "idiom"
+
+
+REACH = 5
+"""How many words a negation reaches forward."""
+
+_FULL_STOPS = frozenset(".?")
+_NEGATIONS = word_set(
+    "pas no not sans without aucun aucune ni nor jamais never neva zero none nothing rien "
+    "denies denied denie nie"
+)
+_LIST_WORDS = word_set("ou or ni nor")
+_CLAUSE_STARTS = word_set(
+    "je j tu il elle on nous vous ils elles i you he she we they e mais but however because "
+    "parce car puis then donc so alors and et maintenant now depuis since mon ma mes my his her "
+    "son ca qui dat wey weh just only juste seulement sauf except"
+)
+_AFTER_NEGATIONS = word_set("non no none absent absente negatif negative")
+_NOT_ENDING = word_set(
+    "arrete arretent cesse cessent finit arreter cesser finir stop stopping stopped stops fini "
+    "termine passe passer baisse"
+)
+_NOT_KNOWING = word_set(
+    "sais sait comprends comprend know understand pourquoi why sabi sure certain doute"
+)
+_NOT_ONLY = word_set("seulement only just que simplement small well bien fine good ok okay normal")
+_BEFORE_VERBS = word_set(
+    "je j il elle on ca tu ils elles me se s y en qui bebe enfant fils fille bb petit petite "
+    "plaie mari femme papa maman pere mere"
+)
+_SUCH = word_set("aussi autant si such so like this comme pareil tellement")
+_MORE = word_set("de d du des aucun aucune mal")
+_SINCE = word_set("depuis since from for des")
+
+
+def judge(found: Found) -> list[tuple[Hit, Standing]]:
+    """Every sign with how it stands."""
+    scopes = list(_scopes(found))
+    return [(hit, _standing(hit, found.words.words, scopes)) for hit in found.signs]
+
+
+def _standing(
+    hit: Hit, words: Sequence[str], scopes: Sequence[tuple[Standing, int, int]]
+) -> Standing:
+    for standing, first, after in scopes:
+        if first < hit.after and hit.first < after:
+            return standing
+    return Standing.NEGATED if _negated(hit, words) else Standing.PRESENT
+
+
+def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
+    """Stretches of words in which signs are not here and now."""
+    marks, words = found.marks, found.words.words
+    for hit in marks.get("idiom", ()):
+        yield Standing.IDIOM, hit.first, hit.after
+    personal = [hit.first for hit in marks.get("personal", ())]
+    turns = [hit.first for hit in (*marks.get("now", ()), *marks.get("but", ()))]
+    for hit in marks.get("past", ()):
+        if hit.first == 0 or words[hit.first - 1] not in _SINCE:
+            yield Standing.PAST, _left(words, hit.first, turns), _right(words, hit.after, turns)
+    stops = personal + [hit.first for hit in marks.get("but", ())]
+    for name, standing in (("asks", Standing.ASKED), ("supposes", Standing.SUPPOSED)):
+        for hit in marks.get(name, ()):
+            yield standing, hit.first, _right(words, hit.after, stops)
+    for hit in marks.get("asks_after", ()):
+        yield Standing.ASKED, _left(words, hit.first, stops), _right(words, hit.after, stops)
+    for hit in marks.get("elsewhere", ()):
+        yield Standing.ELSEWHERE, _left(words, hit.first, stops), _right(words, hit.after, stops)
+
+
+def _left(words: Sequence[str], start: int, stops: Sequence[int]) -> int:
+    nearest = max((stop for stop in stops if stop < start), default=0)
+    for i in range(start - 1, nearest - 1, -1):
+        if words[i] in _FULL_STOPS:
+            return i + 1
+    return nearest
+
+
+def _right(words: Sequence[str], start: int, stops: Sequence[int]) -> int:
+    nearest = min((stop for stop in stops if stop >= start), default=len(words))
+    for i in range(start, nearest):
+        if words[i] in _FULL_STOPS:
+            return i
+    return nearest
+
+
+def _negated(hit: Hit, words: Sequence[str]) -> bool:
+    if _denied_after(hit, words):
+        return True
+    if hit.negating:
+        return False
+    if _verb_denied(hit, words):
+        return True
+    inside = words[hit.first : hit.after]
+    if any(word in _NEGATIONS and _denies(words, hit.first + i) for i, word in enumerate(inside)):
+        return True
+    return _denied_before(hit.first, words)
+
+
+def _denied_before(first: int, words: Sequence[str]) -> bool:
+    in_list = False
+    for i in range(first - 1, max(first - 1 - REACH * (2 if in_list else 1), -1), -1):
+        word = words[i]
+        if word in _NEGATIONS or (
+            word == "plus" and words[i + 1] in _MORE and words[i - 1] != "de"
+        ):
+            return _denies(words, i)
+        if word == ",":
+            if not _is_list(words, i, first):
+                return False
+        elif word in _FULL_STOPS or word in _CLAUSE_STARTS:
+            return False
+    return False
+
+
+def _is_list(words: Sequence[str], comma: int, first: int) -> bool:
+    """ "no fever, chills or vomiting": an "or" within reach of the comma carries the "no" on."""
+    for word in words[comma + 1 : first + REACH]:
+        if word in _LIST_WORDS:
+            return True
+        if word in _FULL_STOPS or word in _CLAUSE_STARTS:
+            return False
+    return False
+
+
+def _denies(words: Sequence[str], i: int) -> bool:
+    """Whether this "not" denies what follows: not so in "n'arrête pas de", "not only", "no fit"."""
+    before = words[i - 1] if i else ""
+    following = words[i + 1] if i + 1 < len(words) else ""
+    if words[i] in ("pas", "not", "no") and (before in _NOT_ENDING or before in _NOT_KNOWING):
+        return False
+    if following in _NOT_ENDING or following in _NOT_KNOWING or following in _NOT_ONLY:
+        return False
+    if following == "fit" or (following in ("di", "dey", "de", "be") and _not_only_so(words, i)):
+        return False
+    if words[i] in ("jamais", "never", "neva"):
+        return not any(word in _SUCH for word in words[i + 1 : i + 5])
+    return True
+
+
+def _not_only_so(words: Sequence[str], i: int) -> bool:
+    """Pidgin "e no dey stop", "e no be small"."""
+    return any(word in _NOT_ENDING or word == "small" for word in words[i + 2 : i + 3])
+
+
+def _verb_denied(hit: Hit, words: Sequence[str]) -> bool:
+    """French puts "pas" behind its verb: "il saigne pas", but not "mal au ventre pas de fièvre"."""
+    if hit.first == 0 or words[hit.first - 1] not in _BEFORE_VERBS or hit.after >= len(words):
+        return False
+    following = words[hit.after + 1] if hit.after + 1 < len(words) else ""
+    return words[hit.after] in ("pas", "plus", "jamais") and following not in _MORE
+
+
+def _denied_after(hit: Hit, words: Sequence[str]) -> bool:
+    """ "fièvre : non", "chest pain no" at the end of a clause."""
+    if hit.after >= len(words) or words[hit.after] not in _AFTER_NEGATIONS:
+        return False
+    end = hit.after + 1
+    return end == len(words) or words[end] in ".,?"

@@ -1,0 +1,131 @@
+"""From the expressions that people write to what re2 matches. Pure.
+
+An expression is a regular expression over canonical text, and so may be typed with accents,
+apostrophes and `ne`. Three things are added: `{chest}` stands for a word group, `...` for up to
+four words of the same clause, and `~` for any ending ("vomi~").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import re2
+
+from triage.text import fold, without_contractions
+
+_GROUP = re.compile(r"\{([a-z_]+)\}")
+_ESCAPE = re.compile(r"(\\[A-Za-z])")
+_PLAIN = re.compile(r"(?<![\\\w~])[a-z]+(?![\w~*+?{])")
+_WORD = re.compile(r"(?<!\\)[a-z]{3,}~?")
+_NE = re.compile(r"\x02(?:ne|n') ?\x03\? ?|\b(?:ne |n')")
+_OPTIONAL_GAP = re.compile(r"\((?:\?:)?\.\.\. \)\?")
+_GAPS = re.compile(r"(?:\s*\.\.\.\s*)+")
+_GAP = r"(?:[a-z0-9][a-z0-9./]* ){0,%d}"
+_NEUTRAL = (b"", b" ", b" zq 7 xk ", b" qwxz , 12.5 vbnk . ")
+_OPTIONS = re2.Options()
+_OPTIONS.never_capture = True
+_OPTIONS.log_errors = False
+_OPTIONS.max_mem = 32 << 20
+
+
+class BadExpression(ValueError):
+    """re2 refuses it, it matches everything, or it names a word group that does not exist."""
+
+
+def expand(expression: str, groups: Mapping[str, str]) -> str:
+    """The expression with its word groups written out, folded as the text will be."""
+
+    def group(found: re.Match[str]) -> str:
+        name = found.group(1)
+        if name not in groups:
+            raise BadExpression(f"unknown word group {{{name}}} in {expression!r}")
+        return f"(?:{expand(groups[name], groups)})"
+
+    return _GROUP.sub(group, _folded(expression))
+
+
+def _folded(expression: str) -> str:
+    pieces = _ESCAPE.split(expression)
+    return "".join(piece if i % 2 else _fold_piece(piece) for i, piece in enumerate(pieces))
+
+
+def _fold_piece(piece: str) -> str:
+    """`fold`, keeping the characters that mean something to re2 and to us."""
+    kept = {"...": "\x01", "(": "\x02", ")": "\x03", "+": "\x04", "[": "\x05", "]": "\x06"}
+    for sign, mark in kept.items():
+        piece = piece.replace(sign, mark)
+    piece = _NE.sub("", without_contractions(fold(piece))).replace("'", " ")
+    for sign, mark in kept.items():
+        piece = piece.replace(mark, sign)
+    return piece
+
+
+def pattern(expression: str, groups: Mapping[str, str], forms: Mapping[str, str]) -> bytes:
+    """What re2 is given, checked to compile and not to match everything."""
+    expanded = expand(expression, groups)
+    expanded = _PLAIN.sub(lambda word: one_word(word.group(), forms), expanded)
+    expanded = _GAPS.sub(_gap, _OPTIONAL_GAP.sub("...", expanded)).replace("~", "[a-z]*")
+    compiled = rf"\b(?:{expanded})\b".encode("ascii", "replace")
+    check(compiled, expression)
+    return compiled
+
+
+def _gap(found: re.Match[str]) -> str:
+    lead = " " if found.group()[0].isspace() else ""
+    return lead + _GAP % (4 * found.group().count("..."))
+
+
+def alternatives(expression: str) -> list[str]:
+    """An expression as the expressions it is an alternation of, so that each is judged alone."""
+    parts, depth, start = [], 0, 0
+    for i, sign in enumerate(expression):
+        depth += (sign == "(") - (sign == ")")
+        if sign == "|" and depth == 0:
+            parts.append(expression[start:i])
+            start = i + 1
+    parts.append(expression[start:])
+    if len(parts) > 1:
+        return [one for part in parts for one in alternatives(part)]
+    if expression.startswith("(") and _closing(expression) == len(expression) - 1:
+        inner = expression[1:-1].removeprefix("?:")
+        found = alternatives(inner)
+        return found if len(found) > 1 else [expression]
+    return [expression]
+
+
+def _closing(expression: str) -> int:
+    depth = 0
+    for i, sign in enumerate(expression):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0:
+            return i
+    return -1
+
+
+def one_word(word: str, forms: Mapping[str, str]) -> str:
+    """The spelling that the text will have: "ça" is typed "sa", so both become one."""
+    form = forms.get(word, word)
+    return form if form and " " not in form else word
+
+
+def check(compiled: bytes, expression: str) -> None:
+    found = compile_bytes(compiled, expression)
+    if any(found.search(text) for text in _NEUTRAL):
+        raise BadExpression(f"{expression!r} matches everything")
+
+
+def compile_bytes(compiled: bytes, expression: str = "") -> re2._Regexp:
+    try:
+        return re2.compile(compiled, _OPTIONS)
+    except re2.error as refused:
+        raise BadExpression(f"re2 refuses {expression!r}: {refused}") from None
+
+
+def union(patterns: Iterable[bytes]) -> bytes:
+    return b"|".join(patterns)
+
+
+def vocabulary(expression: str, groups: Mapping[str, str]) -> set[str]:
+    """The words an expression spells, as targets for `Spelling`; stems keep their `~`."""
+    return set(_WORD.findall(expand(expression, groups)))

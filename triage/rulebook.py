@@ -1,0 +1,58 @@
+"""The rules and contacts in force, without I/O for whoever asks.
+
+`current()` answers from memory: first the rules shipped in `fixtures/rules`, then whatever the
+last successful `refresh()` read from the database. Rules that cannot be loaded are refused and
+those in force stay, so triage works with the database gone.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from triage import contacts as directory
+from triage import lexicon, rules
+from triage.contacts import Contact
+from triage.engine import check_examples
+from triage.rules import RuleSet
+
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+RULES = FIXTURES / "rules"
+
+_lock = threading.Lock()
+_current: RuleSet | None = None
+_contacts: list[Contact] | None = None
+
+
+def current() -> RuleSet:
+    """The rules in force. No I/O once loaded."""
+    if _current is None:
+        with _lock:
+            if _current is None:
+                put_in_force(shipped())
+    assert _current is not None
+    return _current
+
+
+def shipped() -> RuleSet:
+    """The rules of `fixtures/rules`, checked for form but not against their examples."""
+    return RuleSet(rules.load_folder(RULES), lexicon.load(RULES / "lexicon"))
+
+
+def checked(found: RuleSet) -> RuleSet:
+    """The same, once every active rule has passed its own examples. Raises `BadRule`."""
+    check_examples(found)
+    return found
+
+
+def put_in_force(found: RuleSet) -> None:
+    global _current
+    _current = found
+
+
+def contacts(region: str = "") -> list[Contact]:
+    """Emergency contacts serving a region (and the whole country), the region's own first."""
+    global _contacts
+    if _contacts is None:
+        _contacts = directory.load(FIXTURES / "contacts.yaml")
+    return directory.for_region(_contacts, region)

@@ -1,0 +1,111 @@
+"""Who a message is about. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from triage.state import State
+from triage.text import word_set
+
+SELF = "self"
+
+_CHILDREN = {
+    "child": "enfant enfants bebe bebes bb nourrisson gosse petit petite pikin pikins child "
+    "children kid kids baby babies infant toddler newborn jumeau jumelle jumeaux twin twins "
+    "puce bambin mioche nouveau neveu niece nephew",
+    "son": "fils garcon son boy fiston",
+    "daughter": "fille fillette daughter girl",
+}
+_RELATIVES = {
+    "mother": "mere maman mami mama mother mum mom mater reme rem tantine",
+    "father": "pere papa father dad daddy pater repe pa",
+    "partner": "mari epoux femme epouse husband wife madame copine copain fiance fiancee "
+    "boyfriend girlfriend nga partner",
+    "sibling": "frere soeur brother sister sista broda grandfrere petitfrere reuf reus ress",
+    "grandparent": "grandmere grandpere grandma grandpa grandmother grandfather mamie papi papy "
+    "pepe meme",
+    "other": "oncle tante uncle aunt aunty auntie cousin cousine voisin voisine neighbour neighbor "
+    "ami amie friend collegue colleague patron boss pote gars mec man woman homme monsieur dame "
+    "quelqu someone somebody personne patient patiente mbom mola vieux vieille beaupere bellemere "
+    "eleve student passager client apprenti",
+}
+_KIN: dict[str, str] = {
+    word: key
+    for table in (_CHILDREN, _RELATIVES)
+    for key, words in table.items()
+    for word in words.split()
+}
+_OWNED = word_set(
+    "mon ma mes my notre nos our votre ton ta your le la un une the a this cet cette ce his her "
+    "son sa ca ses leur leurs their di dis petit petite grand grande wi we some "
+    "premier premiere small big deuxieme 2eme jeune young"
+)
+_SELVES = word_set("je j i me moi m my mon ma mes")
+_UNCLEAR = word_set("il elle lui he she him her e it ils elles they")
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Who is spoken of: a key such as `self`, `child`, `mother`; `None` where it is unclear."""
+
+    key: str | None
+
+
+def mentioned(words: Sequence[str], *, pregnant: bool = False) -> Mention:
+    """The first relative spoken of, a child before others; else the writer; else unclear.
+
+    An unborn child is not the patient, so `pregnant` lets "the baby moves less" be the mother's.
+    """
+    kin = [key for i, word in enumerate(words) if (key := _KIN.get(word)) and _is_person(words, i)]
+    children = [key for key in kin if key in _CHILDREN]
+    others = [key for key in kin if key not in _CHILDREN]
+    if children and not pregnant:
+        return Mention(children[0])
+    if others:
+        return Mention(others[0])
+    known = set(words)
+    if known & _SELVES:
+        return Mention(SELF)
+    return Mention(None if known & _UNCLEAR or not known else SELF)
+
+
+def _is_person(words: Sequence[str], i: int) -> bool:
+    """ "mon fils", not the "son" of "son bras"; "grand-mère" is not "mère"."""
+    word = words[i]
+    if word in ("son", "petit", "petite", "nouveau", "meme", "pa", "grand", "personne", "man"):
+        return (
+            i > 0
+            and words[i - 1] in ("my", "mon", "ma", "our", "the", "your", "nouveau", "a", "old")
+            and (
+                word not in ("petit", "petite", "nouveau", "meme")
+                or i + 1 == len(words)
+                or words[i + 1] not in _KIN
+            )
+        )
+    return i == 0 or words[i - 1] in _OWNED or words[i - 1].isalpha()
+
+
+def resolve(mention: Mention, state: State, declared: Mapping[str, object] | None) -> list[str]:
+    """Keys of the subjects it may be, the likeliest first.
+
+    A child named neutrally is the child already spoken of. "Il" or "she" is whoever was spoken
+    of last, and may be any other known subject: the caller takes the worse reading.
+    """
+    if declared and (key := declared.get("key") or _RELATIONS.get(str(declared.get("relation")))):
+        return [str(key)]
+    if mention.key is None:
+        last = [state.last] if state.last else []
+        others = [key for key in state.subjects if key != state.last and key != SELF]
+        return last + others or ["other"]
+    if mention.key in _CHILDREN and mention.key not in state.subjects:
+        alike = [key for key in state.subjects if key in _CHILDREN and _same(key, mention.key)]
+        return alike[:1] or [mention.key]
+    return [mention.key]
+
+
+_RELATIONS = {"self": SELF, "child": "child", "other": "other"}
+
+
+def _same(known: str, named: str) -> bool:
+    return known == "child" or named == "child" or known == named
