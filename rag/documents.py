@@ -1,0 +1,198 @@
+"""Keeping documents: a new version for every change, at most one published, chunks to match.
+
+Every function here is called inside a transaction and leaves chunks and term counts agreeing with
+what is published once `refresh_terms` has run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from enum import StrEnum
+
+from django.db import connections
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from carehelp.database.identity import login
+from rag.guidance import Parsed, Section, SourceRef
+from rag.models import Chunk, Citation, Document, Kind, Source, Status
+
+LONGEST_CHUNK = 180
+"""Words. Guidance sections have at most 110; longer texts are cut between paragraphs or sentences."""
+
+_TERMS = """
+DELETE FROM rag_term;
+INSERT INTO rag_term (lexeme, chunks)
+SELECT word, ndoc FROM ts_stat('SELECT tsv FROM rag_chunk WHERE live')
+UNION ALL SELECT '', count(*) FROM rag_chunk WHERE live
+"""
+
+
+class Outcome(StrEnum):
+    """What came of a document that was offered."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    WAITING = "waiting"
+
+
+def store(parsed: Parsed, *, kind: str = Kind.GUIDANCE, origin: str = "") -> Outcome:
+    """Keep `parsed` as a version and publish it; what was offered before is left as it is.
+
+    A version that a clinician has signed is not replaced by an unsigned one: the new one then waits
+    as a draft. A withdrawn text comes back only when it has changed.
+    """
+    newest = _versions(parsed, kind).first()
+    if newest is not None and newest.digest == parsed.digest:
+        return Outcome.UNCHANGED
+    signed = _versions(parsed, kind).filter(status=Status.PUBLISHED, signed_by__isnull=False)
+    waiting = parsed.signed_by is None and signed.exists()
+    document = draft(parsed, kind=kind, origin=origin, version=newest.version + 1 if newest else 1)
+    if waiting:
+        return Outcome.WAITING
+    publish(document)
+    return Outcome.CHANGED if newest else Outcome.NEW
+
+
+def _versions(parsed: Parsed, kind: str) -> QuerySet[Document]:
+    return Document.objects.filter(
+        kind=kind, topic=parsed.topic, language=parsed.language
+    ).order_by("-version")
+
+
+def draft(parsed: Parsed, *, kind: str, origin: str, version: int) -> Document:
+    """Store a version with its sources and chunks; nobody finds it before `publish`."""
+    document = Document.objects.create(
+        topic=parsed.topic,
+        language=parsed.language,
+        version=version,
+        kind=kind,
+        title=parsed.title,
+        keywords=list(parsed.keywords),
+        content="\n\n".join(f"## {s.heading}\n\n{s.text}" for s in parsed.sections),
+        digest=parsed.digest,
+        origin=origin,
+        signed_by=parsed.signed_by,
+    )
+    _cite(document, parsed.sources)
+    Chunk.objects.bulk_create(_chunks(document, parsed), batch_size=500)
+    return document
+
+
+def publish(document: Document) -> None:
+    """Make this version the one that is found, in place of the one before."""
+    others = Document.objects.filter(
+        kind=document.kind,
+        topic=document.topic,
+        language=document.language,
+        status=Status.PUBLISHED,
+    ).exclude(pk=document.pk)
+    for other in others:
+        _set_status(other, Status.SUPERSEDED)
+    document.published_at = timezone.now()
+    _set_status(document, Status.PUBLISHED)
+
+
+def withdraw(document: Document) -> None:
+    """Nobody finds it any more; it is kept, for who asks what was said."""
+    _set_status(document, Status.WITHDRAWN)
+
+
+def sign(document: Document, name: str) -> None:
+    """A clinician answers for this version."""
+    document.signed_by, document.signed_at = name, timezone.now()
+    document.save(update_fields=["signed_by", "signed_at"])
+    document.chunks.update(signed=True)
+
+
+def _set_status(document: Document, status: Status) -> None:
+    document.status = status
+    document.save(update_fields=["status", "published_at"])
+    document.chunks.update(live=status == Status.PUBLISHED)
+
+
+def _cite(document: Document, sources: Sequence[SourceRef]) -> None:
+    for position, ref in enumerate(sources):
+        source, _ = Source.objects.get_or_create(
+            title=ref.title, publisher=ref.publisher, year=ref.year, url=ref.url
+        )
+        Citation.objects.create(document=document, source=source, position=position, read=ref.read)
+
+
+def _chunks(document: Document, parsed: Parsed) -> list[Chunk]:
+    keywords = ", ".join(parsed.keywords)
+    sections = [piece for section in parsed.sections for piece in pieces(section)]
+    return [
+        Chunk(
+            document=document,
+            position=position,
+            topic=parsed.topic,
+            kind=document.kind,
+            language=parsed.language,
+            section=section.id,
+            title=parsed.title,
+            heading=section.heading,
+            keywords=keywords,
+            text=section.text,
+            digest=chunk_digest(parsed.title, section.heading, section.text),
+            signed=parsed.signed_by is not None,
+        )
+        for position, section in enumerate(sections)
+    ]
+
+
+def embedding_text(title: str, heading: str, text: str) -> str:
+    """What a chunk's vector is made from."""
+    return f"{title}. {heading}. {text}"
+
+
+def chunk_digest(title: str, heading: str, text: str) -> str:
+    """SHA-256 of what a chunk's vector is made from; vectors are kept under it."""
+    return hashlib.sha256(embedding_text(title, heading, text).encode()).hexdigest()
+
+
+def pieces(section: Section) -> Iterator[Section]:
+    """The section itself, or its paragraphs and sentences in groups of at most `LONGEST_CHUNK`."""
+    words = 0
+    group: list[str] = []
+    for part in _parts(section.text):
+        length = len(part.split())
+        if group and words + length > LONGEST_CHUNK:
+            yield replace(section, text="\n".join(group))
+            words, group = 0, []
+        group.append(part)
+        words += length
+    if group:
+        yield replace(section, text="\n".join(group))
+
+
+def _parts(text: str) -> Iterator[str]:
+    if len(text.split()) <= LONGEST_CHUNK:
+        yield text
+        return
+    for line in filter(None, map(str.strip, text.splitlines())):
+        yield from _sentences(line)
+
+
+def _sentences(line: str) -> Iterator[str]:
+    words = line.split()
+    if len(words) <= LONGEST_CHUNK:
+        yield line
+        return
+    start = 0
+    for end, word in enumerate(words, 1):
+        full = end - start >= LONGEST_CHUNK
+        if full or (end - start >= LONGEST_CHUNK // 2 and word[-1] in ".!?"):
+            yield " ".join(words[start:end])
+            start = end
+    if start < len(words):
+        yield " ".join(words[start:])
+
+
+def refresh_terms() -> None:
+    """Count again in how many live chunks each lexeme stands."""
+    with connections[login()].cursor() as cursor:
+        cursor.execute(_TERMS)

@@ -1,0 +1,148 @@
+"""Reads a guidance file: YAML front matter, then one `## Heading {#section}` a passage.
+
+The format is described in `fixtures/guidance/README.md`. Nothing here touches the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from carehelp.errors import Invalid
+from rag.models import LANGUAGES, SECTIONS
+
+LARGEST_FILE = 2 * 1024 * 1024
+_FRONT = re.compile(r"\A\ufeff?---\r?\n(.*?)\r?\n---\r?\n(.*)\Z", re.DOTALL)
+_HEADING = re.compile(r"^##[ \t]+(.+?)(?:[ \t]+\{#([\w-]+)\})?[ \t]*$", re.MULTILINE)
+
+
+class BadDocument(Invalid):
+    """A document that cannot be taken in; `detail` says what is wrong with it and where."""
+
+    code, title = "bad_document", "This document cannot be read"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRef:
+    """A publication as a document names it. `read`: the text itself was read, not heard of."""
+
+    title: str
+    publisher: str = ""
+    year: int | None = None
+    url: str = ""
+    read: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One passage to be; `id` is one of `rag.models.SECTIONS`, or empty in free documents."""
+
+    id: str
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A document before it is stored."""
+
+    topic: str
+    language: str
+    title: str
+    keywords: tuple[str, ...]
+    sources: tuple[SourceRef, ...]
+    sections: tuple[Section, ...]
+    signed_by: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything a reader or a search can notice."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def read_guidance(path: Path) -> Parsed:
+    """Parse a file. Raises `BadDocument`."""
+    if path.stat().st_size > LARGEST_FILE:
+        raise BadDocument(f"{path.name}: over {LARGEST_FILE // 1024 // 1024} MB")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadDocument(f"{path.name}: not UTF-8 text") from error
+    return parse_guidance(text, path.name)
+
+
+def parse_guidance(text: str, name: str) -> Parsed:
+    """Parse a file's text; `name` is for messages only. Raises `BadDocument`."""
+    match = _FRONT.match(text)
+    if match is None:
+        raise BadDocument(f"{name}: no front matter between two lines of ---")
+    front = _front_matter(match[1], name)
+    sections = tuple(_sections(match[2], name))
+    if not sections:
+        raise BadDocument(f"{name}: no section, such as '## Signs {{#signs}}'")
+    return Parsed(
+        topic=_text(front, "topic", name),
+        language=_language(front, name),
+        title=_text(front, "title", name),
+        keywords=tuple(str(word) for word in front.get("keywords") or ()),
+        sources=tuple(_source(entry, name) for entry in front.get("sources") or ()),
+        signed_by=str(front["signed_by"]) if front.get("signed_by") else None,
+        sections=sections,
+    )
+
+
+def _front_matter(text: str, name: str) -> dict[str, Any]:
+    try:
+        front = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadDocument(f"{name}: the front matter is not YAML") from error
+    if not isinstance(front, dict):
+        raise BadDocument(f"{name}: the front matter is not a list of names and values")
+    return front
+
+
+def _text(front: dict[str, Any], key: str, name: str) -> str:
+    value = front.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise BadDocument(f"{name}: '{key}' is missing")
+    return value.strip()
+
+
+def _language(front: dict[str, Any], name: str) -> str:
+    language = _text(front, "language", name)
+    codes = [code for code, _ in LANGUAGES]
+    if language not in codes:
+        raise BadDocument(f"{name}: language '{language}' is none of {', '.join(codes)}")
+    return language
+
+
+def _source(entry: Any, name: str) -> SourceRef:
+    if not isinstance(entry, dict) or not entry.get("title"):
+        raise BadDocument(f"{name}: a source has no title")
+    year = entry.get("year")
+    return SourceRef(
+        title=str(entry["title"]),
+        publisher=str(entry.get("publisher") or ""),
+        year=year if isinstance(year, int) else None,
+        url=str(entry.get("url") or ""),
+        read=entry.get("read") is True,
+    )
+
+
+def _sections(body: str, name: str) -> Iterator[Section]:
+    headings = list(_HEADING.finditer(body))
+    ends = [*(heading.start() for heading in headings), len(body)][1:]
+    for heading, end in zip(headings, ends, strict=True):
+        identifier = heading[2] or ""
+        if identifier and identifier not in SECTIONS:
+            raise BadDocument(f"{name}: section '{identifier}' is none of {', '.join(SECTIONS)}")
+        text = body[heading.end() : end].strip()
+        if text:
+            yield Section(identifier, heading[1].strip(), text)

@@ -1,0 +1,38 @@
+"""Which section of a document a question asks for: signs, what to do, when to go…"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+UNSAID = ("steps", "home_care", "when_to_go")
+"""Somebody who only tells what is wrong wants to know what to do."""
+
+_DATA = Path(__file__).parent / "data" / "sections.yaml"
+_BAR = re.compile(r"\s*\|\s*")
+_OTHER = re.compile(r"[^a-z0-9]+")
+
+
+@cache
+def _table() -> tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]:
+    entries = yaml.safe_load(_DATA.read_text(encoding="utf-8"))
+    return tuple(
+        (re.compile(rf"\b(?:{_BAR.sub('|', entry['words'])})\b"), tuple(entry["sections"]))
+        for entry in entries
+    )
+
+
+def fold(text: str) -> str:
+    """Lower case, no accents, single spaces between words."""
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    return _OTHER.sub(" ", plain.replace("'", " ")).strip()
+
+
+def sections_asked(question: str) -> tuple[str, ...]:
+    """The sections that answer `question`, best first; empty when it does not say."""
+    words = fold(question)
+    return next((sections for pattern, sections in _table() if pattern.search(words)), ())

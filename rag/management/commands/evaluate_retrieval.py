@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from carehelp.errors import CarehelpError
+from rag.evaluation import evaluate
+
+COLUMNS = ("hit@1", "hit@5", "mrr@10", "ndcg@10", "ms_p50", "ms_p95")
+METHODS = ("lexical", "dense", "sparse", "fused", "bm25")
+
+
+class Command(BaseCommand):
+    help = "Measure our search on a BEIR folder, beside BM25. Leaves no trace in the database."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("dir", type=Path, metavar="DIR")
+        parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        bar: tqdm[Any] = tqdm(disable=options["verbosity"] == 0, mininterval=1)
+
+        def progress(name: str, done: int, total: int) -> None:
+            bar.set_description(name, refresh=False)
+            bar.total, bar.n = total, done
+            bar.update(0)
+
+        try:
+            results = evaluate(options["dir"], progress=progress)
+        except CarehelpError as error:
+            raise CommandError(str(error)) from error
+        finally:
+            bar.close()
+        ordered = {name: results[name] for name in METHODS if name in results}
+        if options["json"]:
+            options["json"].write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
+        self._tell(ordered)
+
+    def _tell(self, results: dict[str, dict[str, float]]) -> None:
+        self.stdout.write(f"{'':9}" + "".join(f"{column:>9}" for column in COLUMNS))
+        for name, figures in results.items():
+            row = "".join(f"{figures[column]:9.3f}" for column in COLUMNS)
+            self.stdout.write(f"{name:9}{row}")

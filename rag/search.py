@@ -1,0 +1,184 @@
+"""`search(question)`: what we know that bears on a question, best first, within a time budget.
+
+One SQL statement (`rag/statement.py`) chooses and ranks, by words and by vectors. Importing this
+module is cheap: models, pandas and the embedding engine are loaded by those who need them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import InterfaceError, OperationalError, connections
+
+from ai.base import ProviderError
+from carehelp.database.identity import login, run_as
+from carehelp.errors import Unavailable
+from rag import embedding, vectors
+from rag.intent import UNSAID, sections_asked
+from rag.language import detect, in_english
+from rag.statement import SETTINGS, parameters, passages
+
+logger = logging.getLogger(__name__)
+
+GUIDANCE = "guidance"
+LOCAL_STATISTICS = "local_statistics"
+RELEVANT = 0.42
+"""The least score that counts as found: see docs/retrieval.md for the questions behind it."""
+
+LONGEST_QUESTION = 4_000
+LONGEST_SNIPPET = 240
+FOR_THE_VECTOR = 0.6
+"""Share of the time budget that the question's vector may take before words alone must do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One section of a document, ready to be read and cited.
+
+    `score` says how far it bears on the question, 0 to 1; under `RELEVANT` it hardly does. `sources`
+    are what the document rests on, `{"title", "publisher", "year", "url", "read"}`; `url` is the
+    first one's. `kind` is `guidance`, or `local_statistics`, which is never evidence and never the
+    reader's own record.
+    """
+
+    id: int
+    topic: str
+    section: str
+    title: str
+    heading: str
+    text: str
+    snippet: str
+    language: str
+    url: str
+    sources: tuple[dict[str, Any], ...]
+    kind: str
+    signed: bool
+    score: float
+
+
+async def search(
+    query: str, *, language: str = "auto", limit: int = 5, budget_ms: float = 150
+) -> list[Passage]:
+    """At most `limit` passages in `language` where they exist, guidance before local statistics.
+
+    Never raises for a database that is down, busy or late: it then finds nothing, and says so in the
+    log.
+    """
+    question = query[:LONGEST_QUESTION].replace("\0", " ").encode(errors="replace").decode()
+    wanted = detect(question) if language == "auto" else language
+    if wanted == "pcm":
+        question = in_english(question)
+    start = time.monotonic()
+    try:
+        vector = await _vector(question, FOR_THE_VECTOR * budget_ms / 1000)
+        left = budget_ms / 1000 - (time.monotonic() - start)
+        work = run_as(find, question, language=wanted, limit=limit, vector=vector)
+        return await asyncio.wait_for(work, left)
+    except TimeoutError:
+        logger.warning("search took more than %d ms: answering without passages", budget_ms)
+    except (DatabaseError, Unavailable) as error:
+        bug = not isinstance(error, OperationalError | InterfaceError | Unavailable)
+        logger.warning("search is not possible: %s", type(error).__name__, exc_info=bug)
+    return []
+
+
+async def _vector(question: str, seconds: float) -> Sequence[float] | None:
+    """The question's vector, or None where there is none in time: words alone must then do."""
+    if not question.strip() or not embedding.enabled():
+        return None
+    try:
+        return (await asyncio.wait_for(embedding.embed([question], "query"), seconds))[0]
+    except TimeoutError:
+        logger.info("the question's vector took more than %d ms", 1000 * seconds)
+    except ProviderError as error:
+        logger.warning("no vector for the question: %s", error)
+    return None
+
+
+def find(
+    question: str, *, language: str, limit: int, vector: Sequence[float] | None = None
+) -> list[Passage]:
+    """The search itself, inside a transaction of the caller's."""
+    found = [_passage(row) for row in rank(question, language, vector)]
+    return _chosen(found, sections_asked(question) or UNSAID, limit)
+
+
+def rank(question: str, language: str, vector: Sequence[float] | None) -> list[dict[str, Any]]:
+    """Everything the statement found, best first, with its scores."""
+    model = vectors.active() if vector is not None else None
+    if model is None or vector is None or model.name != embedding.model_name():
+        model = vector = None
+    asked = parameters(
+        question,
+        language,
+        signed_only=settings.UNSIGNED_CONTENT == "hide",
+        model=model,
+        vector=vector,
+    )
+    with connections[login()].cursor() as cursor:
+        cursor.execute(SETTINGS)
+        cursor.execute(passages(model.dimensions if model else None), asked)
+        names = [column.name for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    for row in rows:
+        by_vector = model is not None and row["kind"] == GUIDANCE
+        row["fit"] = row["relevance"] if by_vector else row["coverage"]
+    return sorted(rows, key=lambda row: -row["score"])
+
+
+def _passage(row: dict[str, Any]) -> Passage:
+    sources = tuple(json.loads(row["sources"] or "[]"))
+    return Passage(
+        id=row["id"],
+        topic=row["topic"],
+        section=row["section"],
+        title=row["title"],
+        heading=row["heading"],
+        text=row["text"],
+        snippet=snippet(row["text"]),
+        language=row["language"],
+        url=next((source["url"] for source in sources if source["url"]), ""),
+        sources=sources,
+        kind=row["kind"],
+        signed=row["signed"],
+        score=round(min(1.0, float(row["fit"])), 4),
+    )
+
+
+def _chosen(found: Sequence[Passage], sections: Sequence[str], limit: int) -> list[Passage]:
+    """The best, guidance first, with what the best one's topic says to the question.
+
+    At most one of the local statistics, and after all guidance.
+    """
+    guidance = [p for p in found if p.kind == GUIDANCE]
+    statistics = [p for p in found[:limit] if p.kind == LOCAL_STATISTICS][:1]
+    room = limit - len(statistics)
+    due = _due(guidance, sections)[: max(0, room - 1)]
+    best = [p for p in guidance if p not in due]
+    return sorted(best[: room - len(due)] + due, key=guidance.index) + statistics
+
+
+def _due(guidance: Sequence[Passage], sections: Sequence[str]) -> list[Passage]:
+    """Of the first one's topic: the section that was asked for, and when to go for care."""
+    by_section = {p.section: p for p in reversed(guidance) if p.topic == guidance[0].topic}
+    asked = next((by_section[section] for section in sections if section in by_section), None)
+    also = by_section.get("when_to_go")
+    return [p for p in (asked, also if also is not asked else None) if p is not None]
+
+
+def snippet(text: str) -> str:
+    """The first sentences of a text, at most `LONGEST_SNIPPET` characters."""
+    flat = " ".join(text.split())
+    if len(flat) <= LONGEST_SNIPPET:
+        return flat
+    cut = flat[:LONGEST_SNIPPET]
+    end = max(cut.rfind(". "), cut.rfind("; "))
+    return cut[: end + 1] if end > LONGEST_SNIPPET // 2 else cut[: cut.rfind(" ")] + "…"

@@ -1,0 +1,21 @@
+SELECT DISTINCT ON (chunk.id)
+       chunk.id, chunk.topic, chunk.section, chunk.title, chunk.heading, chunk.text, chunk.language,
+       chunk.kind, chunk.signed, ranked.score, ranked.relevance, ranked.coverage, ranked.cosine, cited.sources
+FROM ranked
+JOIN rag_chunk AS hit ON hit.id = ranked.id
+-- The same section in the reader's language, where there is one.
+LEFT JOIN LATERAL (
+    SELECT id FROM rag_chunk
+    WHERE live AND topic = hit.topic AND section = hit.section AND section <> ''
+      AND language = ANY (%(languages)s::text[]) AND kind = hit.kind AND (signed OR NOT %(signed_only)s)
+    ORDER BY array_position(%(languages)s::text[], language::text) LIMIT 1
+) sibling ON hit.language <> (%(languages)s::text[])[1]
+JOIN rag_chunk AS chunk ON chunk.id = coalesce(sibling.id, hit.id)
+LEFT JOIN LATERAL (
+    SELECT jsonb_agg(jsonb_build_object(
+               'title', s.title, 'publisher', s.publisher, 'year', s.year, 'url', s.url, 'read', c.read
+           ) ORDER BY c.position) AS sources
+    FROM rag_citation c JOIN rag_source s ON s.id = c.source_id
+    WHERE c.document_id = chunk.document_id
+) cited ON true
+ORDER BY chunk.id, ranked.score DESC

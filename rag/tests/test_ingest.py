@@ -1,0 +1,304 @@
+"""Files in, documents out, whatever is wrong with the files."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from rag.ingest import ingest
+from rag.models import Chunk, Document, Status, Term
+from rag.records import COLUMNS
+
+REAL = settings.BASE_DIR.parent / "shared" / "data" / "clinical_summaries.csv"
+GUIDANCE = """---
+topic: cough
+language: en
+title: Cough
+keywords: [tousse]
+sources:
+  - {title: Cough, publisher: WHO, year: 2020, url: "https://example.org/c", read: true}
+signed_by: null
+---
+
+## Signs {#signs}
+
+A cough that lasts.
+
+## Prevention {#prevention}
+
+Open the windows.
+"""
+
+
+@pytest.fixture
+def owner(as_owner):
+    with as_owner:
+        yield
+
+
+def record(number: int, **values: object) -> dict[str, object]:
+    return {
+        "summary_id": f"S{number}",
+        "patient_id": f"P{number}",
+        "patient_age": 30 + number % 5,
+        "patient_gender": "F",
+        "diagnosis": "Malaria",
+        "body_temp_c": 38.5,
+        "blood_pressure_systolic": 120,
+        "heart_rate": 80,
+        "summary_text": "Fever, chills.",
+        "date_recorded": "2025-06-02",
+    } | values
+
+
+def write(path: Path, rows: list[dict[str, object]], encoding: str = "utf-8") -> Path:
+    with path.open("w", encoding=encoding, newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def said() -> str:
+    return " ".join(Chunk.objects.filter(live=True).values_list("text", flat=True))
+
+
+def test_guidance_becomes_published_chunks_with_sources(owner, tmp_path):
+    (tmp_path / "cough.en.md").write_text(GUIDANCE)
+    (tmp_path / "README.md").write_text("not guidance")
+    result = ingest([tmp_path])
+    assert (result.outcomes, result.problems) == ({"new": 1}, [])
+    document = Document.objects.get()
+    assert [(c.section, c.live) for c in document.chunks.all()] == [
+        ("signs", True),
+        ("prevention", True),
+    ]
+    assert document.citations.get().read is True
+    assert Term.objects.get(lexeme="").chunks == 2
+
+
+def test_doing_it_again_changes_nothing(owner, tmp_path):
+    (tmp_path / "cough.en.md").write_text(GUIDANCE)
+    write(tmp_path / "cases.csv", [record(n) for n in range(10)])
+    paths = [tmp_path, tmp_path / "cases.csv"]
+    ingest(paths)
+    before = list(Chunk.objects.order_by("id").values_list("id", "text"))
+    assert set(ingest(paths).outcomes) == {"unchanged"}
+    assert list(Chunk.objects.order_by("id").values_list("id", "text")) == before
+
+
+def test_a_changed_text_supersedes_the_version_before(owner, tmp_path):
+    file = tmp_path / "cough.en.md"
+    file.write_text(GUIDANCE)
+    ingest([file])
+    file.write_text(GUIDANCE.replace("that lasts", "for three weeks"))
+    assert ingest([file]).outcomes == {"changed": 1}
+    statuses = Document.objects.order_by("version").values_list("status", flat=True)
+    assert list(statuses) == [Status.SUPERSEDED, Status.PUBLISHED]
+    assert "three weeks" in said()
+    assert "that lasts" not in said()
+
+
+def test_a_signed_version_is_not_replaced_by_an_unsigned_one(owner, tmp_path):
+    file = tmp_path / "cough.en.md"
+    file.write_text(GUIDANCE)
+    ingest([file])
+    Document.objects.update(signed_by="Dr Essai")
+    file.write_text(GUIDANCE.replace("that lasts", "for three weeks"))
+    assert ingest([file]).outcomes == {"waiting": 1}
+    assert "that lasts" in said()
+
+
+def test_a_withdrawn_text_stays_withdrawn(owner, tmp_path):
+    from rag import documents
+
+    file = tmp_path / "cough.en.md"
+    file.write_text(GUIDANCE)
+    ingest([file])
+    documents.withdraw(Document.objects.get())
+    ingest([file])
+    assert said() == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("no front matter", "no front matter"),
+        (GUIDANCE.replace("topic: cough", ""), "'topic' is missing"),
+        (GUIDANCE.replace("language: en", "language: xx"), "language 'xx' is none of"),
+        (GUIDANCE.replace("{#signs}", "{#omens}"), "section 'omens' is none of"),
+        (GUIDANCE.replace("keywords: [", "keywords: [["), "not YAML"),
+        (GUIDANCE.split("## ")[0], "no section"),
+    ],
+)
+def test_a_bad_guidance_file_is_named_and_the_others_are_taken_in(owner, tmp_path, text, problem):
+    (tmp_path / "a-bad.md").write_text(text)
+    (tmp_path / "good.md").write_text(GUIDANCE)
+    result = ingest([tmp_path])
+    assert result.outcomes == {"new": 1}
+    assert "a-bad.md" in result.problems[0]
+    assert problem in result.problems[0]
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the hackathon set is not here")
+def test_the_published_defects_are_counted_by_reason(owner):
+    report = ingest([REAL]).reports[0]
+    assert report.kept + report.dropped.total() == 1000
+    assert report.dropped == {"neither diagnosis nor summary": 10}
+    assert report.repaired["patient_age: outside 0 to 120"] == 4
+    assert report.missing["patient_id"] > 90
+    text = said()
+    assert "Positive malaria test" in text
+    assert "P004121" not in text
+
+
+def test_statistics_say_what_they_are_and_name_nobody(owner, tmp_path):
+    rows = [record(n) for n in range(20)]
+    rows += [record(99, summary_text="Mr Ngono of Bastos has HIV", diagnosis="Rare disease")]
+    ingest([write(tmp_path / "cases.csv", rows)])
+    text = said()
+    assert "perhaps synthetic" in text
+    assert "Malaria" in text
+    for secret in ("Ngono", "Rare disease", "P7", "S7", "2025-06-02"):
+        assert secret.casefold() not in text.casefold()
+    assert "2025-06 20" in text
+
+
+def test_repeated_rows_are_counted_once(owner, tmp_path):
+    rows = [record(n) for n in range(10)] + [record(3)] + [record(4, diagnosis="Typhoid")]
+    report = ingest([write(tmp_path / "cases.csv", rows)]).reports[0]
+    assert report.kept == 10
+    assert report.dropped == {"the same record again": 1, "a summary_id seen before": 1}
+
+
+def test_a_repeat_is_noticed_across_batches(owner, tmp_path, monkeypatch):
+    monkeypatch.setattr("rag.records.BATCH", 4)
+    rows = [record(n) for n in range(10)] + [record(n) for n in range(10)]
+    report = ingest([write(tmp_path / "cases.csv", rows)]).reports[0]
+    assert (report.kept, report.dropped.total()) == (10, 10)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("patient_age", "-40", "patient_age: outside 0 to 120"),
+        ("patient_age", "vieux", "patient_age: not a number"),
+        ("body_temp_c", "385", "body_temp_c: outside 30 to 45"),
+        ("heart_rate", "1e999", "heart_rate: outside 20 to 250"),
+        ("patient_gender", "Other", "patient_gender: neither F nor M, counted as unknown"),
+        ("date_recorded", "31/31/2025", "date_recorded: not a date"),
+        ("date_recorded", "2999-01-01", "date_recorded: in the future"),
+        ("diagnosis", "=cmd|' /C calc'!A0", "diagnosis: formula made inert"),
+        ("summary_text", "x" * 5000, "summary_text: cut to 200 characters"),
+    ],
+)
+def test_an_impossible_value_is_repaired_and_reported(owner, tmp_path, column, value, reason):
+    rows = [record(n, **{column: value}) for n in range(6)]
+    report = ingest([write(tmp_path / "cases.csv", rows)]).reports[0]
+    assert (report.kept, report.repaired[reason]) == (6, 6)
+    assert "=cmd" not in said().casefold()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8-sig", "utf-16"])
+def test_other_encodings_are_understood(owner, tmp_path, encoding):
+    rows = [record(n, diagnosis="Fièvre élevée") for n in range(6)]
+    report = ingest([write(tmp_path / "cases.csv", rows, encoding)]).reports[0]
+    assert report.kept == 6
+    assert "Fièvre élevée" in said()
+
+
+def test_semicolons_and_decimal_commas_are_understood(owner, tmp_path):
+    file = tmp_path / "cases.csv"
+    file.write_text("diagnosis;age;temperature\n" + "Malaria;30;38,5\n" * 3 + "Grippe;31;39,5\n")
+    report = ingest([file]).reports[0]
+    assert report.kept == 2
+    assert "body_temp_c: not a number" not in report.repaired
+    assert any("summary_text" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "empty"),
+        (b"\x89PNG\r\n\0\0\0", "binary"),
+        (b"a,b,c\n1,2,3\n", "columns found: 'a', 'b', 'c'; wanted: summary_id, patient_id"),
+        (b"\xff\xfe\x00\xd8", "columns found"),
+        (b"<html><body>not here</body></html>", "columns found"),
+    ],
+)
+def test_what_is_no_case_file_is_refused_with_the_reason(owner, tmp_path, content, problem):
+    file = tmp_path / "cases.csv"
+    file.write_bytes(content)
+    result = ingest([file])
+    assert problem in result.problems[0]
+    assert not Document.objects.exists()
+
+
+def test_monstrous_rows_are_dropped_and_the_rest_is_kept(owner, tmp_path):
+    file = write(tmp_path / "cases.csv", [record(n) for n in range(6)])
+    header_width = len(COLUMNS)
+    with file.open("a") as stream:
+        stream.write("x" * 10_000_000 + "\n")
+        stream.write("A7,P7,30,F,Malaria," + "9" * 200_000 + ",120,80,x,2025-01-01\n")
+        stream.write(",".join("1" * (header_width + 3)) + "\n")
+        stream.write("A8,P8,30,F,Malaria\n")
+    report = ingest([file]).reports[0]
+    assert report.kept == 7
+    assert report.dropped == {
+        "a row over 1 MB": 1,
+        "a row that cannot be read": 1,
+        "more cells than columns": 1,
+    }
+    assert report.repaired["fewer cells than columns"] == 1
+
+
+def test_a_quote_that_never_ends_does_not_swallow_the_file(owner, tmp_path):
+    file = tmp_path / "cases.csv"
+    rows = "".join(f"{n},Malaria,fever {n}\n" for n in range(40_000))
+    file.write_text('summary_id,diagnosis,summary_text\nA,Malaria,"never ends\n' + rows)
+    report = ingest([file]).reports[0]
+    assert report.kept > 30_000
+    assert report.dropped["a row that cannot be read"] == 1
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda rows: rows,
+        lambda rows: {"patients": rows},
+        lambda rows: {f"patient-{n}": row for n, row in enumerate(rows)},
+        lambda rows: {"patients": {f"p{n}": {"visits": [row]} for n, row in enumerate(rows)}},
+    ],
+)
+def test_json_records_of_many_shapes_are_the_same_statistics(owner, tmp_path, shape):
+    rows = [
+        {"name": f"Secret {n}", "age": 30, "sex": "F", "condition": "Malaria", "notes": None}
+        for n in range(6)
+    ]
+    file = tmp_path / "patient_records.json"
+    file.write_text(json.dumps(shape([row | {"id": n} for n, row in enumerate(rows)])))
+    report = ingest([file]).reports[0]
+    assert report.kept == 6
+    assert "Secret" not in said()
+
+
+def test_json_that_is_none_is_refused(owner, tmp_path):
+    file = tmp_path / "patient_records.json"
+    file.write_text("[" * 100_000)
+    assert "not a JSON file" in ingest([file]).problems[0]
+
+
+def test_the_command_reports_and_fails_where_a_file_failed(owner, tmp_path, capsys):
+    (tmp_path / "good.md").write_text(GUIDANCE)
+    (tmp_path / "bad.md").write_text("?")
+    with pytest.raises(CommandError, match=r"bad\.md"):
+        call_command("ingest", str(tmp_path))
+    assert "1 new" in capsys.readouterr().out
+
+
+def test_the_command_names_a_path_that_does_not_exist():
+    with pytest.raises(CommandError, match="no such file"):
+        call_command("ingest", "/nowhere/at-all.csv")

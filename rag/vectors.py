@@ -1,0 +1,151 @@
+"""Vectors beside the text: kept under content and model, filled in batches, switched when complete.
+
+Changing the model fills a second set beside the first; `switch` makes it the one that is searched.
+Without pgvector the table does not exist and all of this does nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from django.db import connections, transaction
+from django.utils import timezone
+
+from carehelp.database.identity import login
+from rag.models import EmbeddingModel
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Vector: TypeAlias = "Sequence[float] | np.ndarray"
+BATCH = 16
+REMEMBERED_SECONDS = 30.0
+
+_MISSING = """
+SELECT DISTINCT ON (digest) digest, title, heading, text FROM rag_chunk
+WHERE live AND kind = 'guidance' AND digest NOT IN (SELECT digest FROM rag_vector WHERE model = %s)
+ORDER BY digest
+"""
+_PUT = """
+INSERT INTO rag_vector (model, digest, embedding)
+SELECT %s, digest, embedding::halfvec FROM unnest(%s::text[], %s::text[]) AS new (digest, embedding)
+ON CONFLICT DO NOTHING
+"""
+_DIMENSIONS = "SELECT vector_dims(embedding) FROM rag_vector WHERE model = %s LIMIT 1"
+_UNUSED = """
+DELETE FROM rag_vector
+WHERE digest NOT IN (SELECT digest FROM rag_chunk WHERE live)
+   OR model NOT IN (SELECT %s UNION ALL SELECT name FROM rag_embedding_model WHERE active)
+"""
+_INDEX = """
+CREATE INDEX IF NOT EXISTS {name} ON rag_vector
+USING hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops)
+WITH (m = 16, ef_construction = 64) WHERE model = {model}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The model that questions are compared in."""
+
+    name: str
+    dimensions: int
+
+
+_remembered: dict[str, tuple[float, Active | None]] = {}
+
+
+def active() -> Active | None:
+    """The active model, looked up at most every `REMEMBERED_SECONDS`; touches the database."""
+    alias = login()
+    asked_at, known = _remembered.get(alias, (float("-inf"), None))
+    if time.monotonic() - asked_at > REMEMBERED_SECONDS:
+        row = EmbeddingModel.objects.filter(active=True).first() if available() else None
+        known = Active(row.name, row.dimensions) if row else None
+        _remembered[alias] = (time.monotonic(), known)
+    return known
+
+
+def forget() -> None:
+    """Look the active model up again at the next question."""
+    _remembered.clear()
+
+
+def available() -> bool:
+    with connections[login()].cursor() as cursor:
+        cursor.execute("SELECT to_regclass('rag_vector') IS NOT NULL")
+        return bool(cursor.fetchone()[0])
+
+
+def missing(model: str) -> list[tuple[str, str, str, str]]:
+    """Digest, title, heading and text of the guidance that the model has not seen yet."""
+    with connections[login()].cursor() as cursor:
+        cursor.execute(_MISSING, [model])
+        return list(cursor.fetchall())
+
+
+def put(model: str, digests: Sequence[str], vectors: Iterable[Vector]) -> None:
+    written = [as_text(vector) for vector in vectors]
+    with connections[login()].cursor() as cursor:
+        cursor.execute(_PUT, [model, list(digests), written])
+
+
+def as_text(vector: Vector) -> str:
+    """A vector as pgvector reads it."""
+    return "[" + ",".join(f"{value:.5g}" for value in vector) + "]"
+
+
+def switch(model: str) -> None:
+    """Search in this model's vectors from now on; where it has none, nothing changes.
+
+    The model before keeps its vectors until the next switch: other processes still ask in it for
+    `REMEMBERED_SECONDS`.
+    """
+    with transaction.atomic(using=login()), connections[login()].cursor() as cursor:
+        cursor.execute(_DIMENSIONS, [model])
+        row = cursor.fetchone()
+        if row is None:
+            return
+        dimensions = int(row[0])
+        cursor.execute(_UNUSED, [model])
+        name = "rag_vector_" + hashlib.sha256(model.encode()).hexdigest()[:12]
+        quoted = "'" + model.replace("'", "''") + "'"
+        cursor.execute(_INDEX.format(name=name, dimensions=dimensions, model=quoted))
+        EmbeddingModel.objects.exclude(name=model).update(active=False)
+        EmbeddingModel.objects.update_or_create(
+            name=model,
+            defaults={"dimensions": dimensions, "active": True, "activated_at": timezone.now()},
+        )
+    forget()
+
+
+def save_file(path: Path, vectors: Mapping[str, Vector]) -> None:
+    """Write vectors by digest, a byte a dimension: what the repository ships for its guidance."""
+    import numpy as np
+
+    digests = sorted(vectors)
+    matrix = np.array([vectors[digest] for digest in digests], np.float32)
+    scale = np.abs(matrix).max(axis=1, keepdims=True) / 127
+    keys = np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(len(digests), 32)
+    small = np.round(matrix / scale).astype(np.int8)
+    np.savez_compressed(path, digests=keys, vectors=small, scale=scale.astype(np.float16))
+
+
+def load_file(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Digest and vector of everything in a file that `save_file` wrote."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as data:
+        matrix = data["vectors"].astype(np.float32) * data["scale"].astype(np.float32)
+        for key, vector in zip(data["digests"], matrix, strict=True):
+            yield key.tobytes().hex(), vector / np.linalg.norm(vector)
+
+
+def file_of(folder: Path, model: str) -> Path:
+    """Where a folder of guidance keeps the vectors of a model."""
+    return folder / f"vectors.{model.replace('/', '.')}.npz"
