@@ -1,0 +1,119 @@
+"""Follow a reply from any offset: while it is written, here or elsewhere, or long after.
+
+Subscribe, then read, then drop repeats: reconnecting, a second phone and a slow reader are one case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from typing import Any
+from uuid import UUID
+
+from carehelp.database.identity import Principal, acting_as, require_current, run_as
+from carehelp.errors import Unavailable
+from conversations.events import Delta, Done, Event, Sources, Triaged
+from conversations.live import store
+from conversations.live.relay import relay, reply_topic
+from conversations.live.reply import LiveReply
+from conversations.live.runner import runner
+from conversations.live.store import Stored
+from conversations.rendering import turn_json
+
+
+def follow(reply_id: int, offset: int = 0) -> AsyncGenerator[Event, None]:
+    """Triaged, Sources, Delta… and at last Done, as the patient who is acting.
+
+    The identity is taken now: the events are read long after the door's own block has ended.
+    Raises `NotFound` at the first event where the reply is not theirs.
+    """
+    return _events(require_current(), reply_id, offset)
+
+
+async def _events(principal: Principal, reply_id: int, offset: int) -> AsyncGenerator[Event, None]:
+    live = runner().find(reply_id, UUID(principal.sub))
+    events = _live(live, offset) if live else _stored(principal, reply_id, offset)
+    async with aclosing(events):
+        async for event in events:
+            yield event
+
+
+async def _live(live: LiveReply, offset: int) -> AsyncGenerator[Event, None]:
+    told: set[type] = set()
+    while True:
+        changed = live.changed
+        for event in (live.triaged, live.sources):
+            if event is not None and type(event) not in told:
+                told.add(type(event))
+                yield event
+        done = live.done
+        if len(live.text) != offset:
+            delta = live.delta(min(offset, len(live.text)))
+            offset = delta.end
+            yield delta
+        if done is not None and done.end == offset:
+            yield done
+            return
+        await changed.wait()
+
+
+async def _stored(principal: Principal, reply_id: int, offset: int) -> AsyncGenerator[Event, None]:
+    told: set[str] = set()
+    reply: Stored | None = None
+    async with relay().listening(reply_topic(reply_id)) as hint:
+        while True:
+            try:
+                reply = await _read(principal, reply_id)
+            except Unavailable:
+                # A database that is gone for a while is no news; it is asked again.
+                if reply is None:
+                    raise
+            for event in _news(reply, offset, told):
+                yield event
+            offset = len(reply.text)
+            if not reply.running:
+                turn = turn_json(reply.accepted, reply.status, reply.text, reply.details)
+                yield Done(turn, offset)
+                return
+            await hint.wait()
+
+
+async def _read(principal: Principal, reply_id: int) -> Stored:
+    with acting_as(principal):
+        return await run_as(store.read, reply_id)
+
+
+def _news(reply: Stored, offset: int, told: set[str]) -> list[Event]:
+    news: list[Event] = []
+    if "triage" in reply.details and "triage" not in told:
+        told.add("triage")
+        news.append(Triaged(reply.details))
+    if reply.details.get("sources") and "sources" not in told:
+        told.add("sources")
+        news.append(Sources(reply.accepted.reply_id, reply.details["sources"]))
+    if len(reply.text) != offset:
+        start = min(offset, len(reply.text))
+        news.append(Delta(reply.accepted.reply_id, start, len(reply.text), reply.text[start:]))
+    return news
+
+
+async def ended(reply_id: int, seconds: float | None = None) -> dict[str, Any]:
+    """The turn once it has ended, or as it stands after `seconds`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds), aclosing(follow(reply_id)) as events:
+            async for event in events:
+                if isinstance(event, Done):
+                    return event.turn
+    return await standing(reply_id)
+
+
+async def standing(reply_id: int) -> dict[str, Any]:
+    """The turn as it stands now."""
+    live = runner().find(reply_id, UUID(require_current().sub))
+    if live is not None:
+        if live.done is not None:
+            return live.done.turn
+        return turn_json(live.accepted, "running", live.text, live.details)
+    reply = await run_as(store.read, reply_id)
+    return turn_json(reply.accepted, reply.status, reply.text, reply.details)

@@ -1,0 +1,256 @@
+"""Step two of a turn: the question and an empty reply, committed before anything can fail.
+
+Runs as the patient, in one transaction; see `open_turn`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from accounts import consents
+from accounts.models import User
+from carehelp.errors import Conflict, Gone, Invalid, NotFound, TurnInProgress
+from conversations.incoming import Incoming
+from conversations.models import Case, Conversation, ErasedMessage, Message
+from conversations.rendering import opening_details
+from triage import rulebook
+from triage.engine import Assessment, State, assess
+from triage.levels import Level
+
+LEASE = timedelta(seconds=settings.TURN_LEASE_SECONDS)
+SITTING = timedelta(hours=1)
+REVIEW = timedelta(hours=72)
+STORE_HISTORY, CLINICIAN_REVIEW = "store_history", "clinician_review"
+TITLE_CHARACTERS = 60
+RETRYABLE = (Message.Status.INTERRUPTED, Message.Status.FAILED, Message.Status.STOPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A turn that is on record. `assessment` is None for one that had been sent before; `details` is
+    what the reply begins with.
+    """
+
+    conversation_id: int
+    message_id: int
+    reply_id: int
+    reply_uid: UUID
+    question: str
+    language: str
+    assessment: Assessment | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    consents: frozenset[str] = field(default_factory=frozenset)
+    duplicate: bool = False
+
+
+def open_turn(incoming: Incoming, runner: UUID, at: datetime) -> Opened:
+    """Commit question and empty reply, or find the turn that this message already started.
+
+    Raises `NotFound` for a conversation that is not theirs, `TurnInProgress` where an answer is
+    being written and this is no emergency, `Invalid` where a `client_message_id` comes again with
+    other content.
+    """
+    if incoming.retry_of is not None:
+        return _reopen(incoming, runner, at)
+    earlier = _already_sent(incoming)
+    if earlier is not None:
+        return earlier
+    _refuse_erased(incoming)
+    try:
+        return _record(incoming, runner, at)
+    except IntegrityError as error:
+        if "one_running_turn" in str(error):
+            raise TurnInProgress(retry_after=2) from error
+        if "one_message_per_client_message_id" in str(error):
+            raise SentTwiceAtOnce from error
+        raise
+
+
+def _reopen(incoming: Incoming, runner: UUID, at: datetime) -> Opened:
+    """Ask the same question again, with a new reply; the old one stays as it ended.
+
+    Retrying a reply whose question was asked again already finds that newer reply: a client that
+    lost the answer to its retry may repeat it.
+    """
+    reply = Message.objects.filter(pk=incoming.retry_of, role=Message.Role.ASSISTANT).first()
+    if reply is None:
+        raise NotFound("There is no such reply.")
+    if reply.status not in RETRYABLE:
+        raise Conflict("Only an answer that was cut off, stopped or failed can be asked again.")
+    user = User.objects.get(pk=incoming.user_id)
+    agreed = consents.granted(user.pk)
+    question = Message.objects.get(pk=reply.question_id)
+    again = replace(incoming, text=question.content or "", conversation_id=question.conversation_id)
+    conversation = _conversation(again, agreed)
+    newest = _newest_reply(question)
+    if newest.pk != reply.pk:
+        return _opened(question, newest, duplicate=True)
+    assessment = _assess(again, conversation, at)
+    _make_way(conversation, assessment.level is Level.EMERGENCY)
+    return _answering(question, assessment, runner, user, agreed)
+
+
+class SentTwiceAtOnce(Conflict):
+    """The same message is being recorded by another request: look it up and follow that turn."""
+
+
+def _already_sent(incoming: Incoming) -> Opened | None:
+    if incoming.client_message_id is None:
+        return None
+    message = Message.objects.filter(
+        user_id=incoming.user_id, client_message_id=incoming.client_message_id
+    ).first()
+    if message is None:
+        return None
+    if message.content != incoming.text:
+        raise Invalid("This client_message_id was used for another message.")
+    return _opened(message, _newest_reply(message), duplicate=True)
+
+
+def _newest_reply(question: Message) -> Message:
+    return Message.objects.filter(question=question, role=Message.Role.ASSISTANT).latest("id")
+
+
+def _refuse_erased(incoming: Incoming) -> None:
+    sent = Q(user_id=incoming.user_id, client_message_id=incoming.client_message_id)
+    if incoming.client_message_id and ErasedMessage.objects.filter(sent).exists():
+        raise Gone("This message was answered, and has been erased since.")
+
+
+def _record(incoming: Incoming, runner: UUID, at: datetime) -> Opened:
+    user = User.objects.get(pk=incoming.user_id)
+    agreed = consents.granted(user.pk)
+    conversation = _conversation(incoming, agreed)
+    # Again, now that the conversation is ours: the same message may have come by another door.
+    earlier = _already_sent(incoming)
+    if earlier is not None:
+        return earlier
+    assessment = _assess(incoming, conversation, at)
+    emergency = assessment.level is Level.EMERGENCY
+    _make_way(conversation, emergency)
+    message = _question(incoming, conversation, assessment)
+    if emergency:
+        _open_case(message, assessment, agreed)
+        _defer_erasure(conversation, agreed)
+    return _answering(message, assessment, runner, user, agreed)
+
+
+def _conversation(incoming: Incoming, agreed: frozenset[str]) -> Conversation:
+    """Theirs and locked until the end of this transaction, or a new one."""
+    if incoming.conversation_id is None:
+        title = incoming.text.strip().splitlines()[0][:TITLE_CHARACTERS]
+        return Conversation.objects.create(
+            user_id=incoming.user_id, title=title, expires_at=_expiry(agreed, None)
+        )
+    found = Conversation.objects.select_for_update().filter(pk=incoming.conversation_id).first()
+    if found is None:
+        raise NotFound("There is no such conversation.")
+    found.expires_at = _expiry(agreed, found.expires_at)
+    return found
+
+
+def _expiry(agreed: frozenset[str], before: datetime | None) -> datetime | None:
+    """Without `store_history` a conversation lives for its sitting; a later end stays."""
+    if STORE_HISTORY in agreed:
+        return None
+    sitting = timezone.now() + SITTING
+    return max(sitting, before) if before else sitting
+
+
+def _assess(incoming: Incoming, conversation: Conversation, at: datetime) -> Assessment:
+    context = json.loads(conversation.context or "{}")
+    state = State.from_json(context["triage"]) if "triage" in context else None
+    assessment, state = assess(
+        incoming.text,
+        rulebook.current(),
+        state=state,
+        declared=incoming.subject,
+        language=incoming.language,
+        at=at,
+    )
+    conversation.context = json.dumps(context | {"triage": state.to_json()})
+    conversation.language = assessment.language
+    conversation.save(update_fields=["context", "language", "updated_at", "expires_at"])
+    return assessment
+
+
+def _make_way(conversation: Conversation, emergency: bool) -> None:
+    """One running turn a conversation; an emergency stops it, anything else waits its turn."""
+    running = Message.objects.filter(conversation=conversation, status=Message.Status.RUNNING)
+    if emergency:
+        running.update(status=Message.Status.STOPPED, completed_at=Now())
+    elif running.exists():
+        raise TurnInProgress(retry_after=2)
+
+
+def _question(incoming: Incoming, conversation: Conversation, assessment: Assessment) -> Message:
+    return Message.objects.create(
+        user_id=incoming.user_id,
+        conversation=conversation,
+        role=Message.Role.USER,
+        content=incoming.text,
+        language=assessment.language,
+        level=assessment.level,
+        client_message_id=incoming.client_message_id,
+    )
+
+
+def _answering(
+    question: Message, assessment: Assessment, runner: UUID, user: User, agreed: frozenset[str]
+) -> Opened:
+    """With a reply that is empty but for its triage, which a process that dies takes with it not."""
+    details = opening_details(assessment, question.language, user.region or "")
+    reply = Message.objects.create(
+        user_id=question.user_id,
+        conversation_id=question.conversation_id,
+        role=Message.Role.ASSISTANT,
+        status=Message.Status.RUNNING,
+        details=json.dumps(details, ensure_ascii=False),
+        question=question,
+        language=question.language,
+        level=question.level,
+        runner=runner,
+        leased_until=Now() + LEASE,
+    )
+    opened = _opened(question, reply)
+    return replace(opened, assessment=assessment, details=details, consents=agreed)
+
+
+def _open_case(message: Message, assessment: Assessment, agreed: frozenset[str]) -> None:
+    Case.objects.create(
+        user_id=message.user_id,
+        conversation_id=message.conversation_id,
+        message=message,
+        level=assessment.level,
+        rules=[match.id for match in assessment.matches],
+        readable=CLINICIAN_REVIEW in agreed,
+    )
+
+
+def _defer_erasure(conversation: Conversation, agreed: frozenset[str]) -> None:
+    """What a clinician may read waits for one, three days at most."""
+    if CLINICIAN_REVIEW in agreed and STORE_HISTORY not in agreed:
+        conversation.expires_at = timezone.now() + REVIEW
+        conversation.save(update_fields=["expires_at"])
+
+
+def _opened(message: Message, reply: Message, *, duplicate: bool = False) -> Opened:
+    return Opened(
+        conversation_id=message.conversation_id,
+        message_id=message.pk,
+        reply_id=reply.pk,
+        reply_uid=reply.uid,
+        question=message.content or "",
+        language=message.language,
+        duplicate=duplicate,
+    )

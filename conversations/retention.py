@@ -1,0 +1,13 @@
+"""What goes when its time has come. Runs as the worker, now and then, in every process."""
+
+from __future__ import annotations
+
+from django.db.models.functions import Now
+
+from conversations.models import Conversation
+
+
+def erase_expired() -> int:
+    """Conversations whose sitting is over and was not to be kept; the database takes their rows too."""
+    erased, _ = Conversation.objects.filter(expires_at__lt=Now()).delete()
+    return erased

@@ -1,0 +1,204 @@
+"""One turn, from what the patient sent to what we answered. The file to read first.
+
+Every door starts turns through `conversations.live`, which runs `take_turn` in a task of its own
+and keeps what it yields: a door that leaves changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from ai.ladder import CutOff, NobodyAnswered, Reason, ladder, open_chat
+from carehelp.database.identity import run_as
+from carehelp.metrics import TRIAGE_SECONDS, TRIAGED
+from conversations import compose, prompts, wording
+from conversations.events import Accepted, Finished, Sources, Text, Triaged, TurnEvent
+from conversations.incoming import Incoming
+from conversations.models import Message
+from conversations.remember import Opened, SentTwiceAtOnce, open_turn
+from rag.search import Passage, search
+from triage import rulebook
+from triage.engine import Assessment, assess
+from triage.levels import Level
+
+logger = logging.getLogger(__name__)
+
+MAJORITY_YEARS = 18
+WITH_A_MODEL_MS, WITHOUT_A_MODEL_MS = 150, 3000
+"""How long passages may take: a model can do without them, a composed answer is made of them."""
+
+Status = Message.Status
+Slot = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def read(incoming: Incoming) -> Assessment:
+    """How urgent these words are on their own: no database, no lock, nothing that could refuse."""
+    with TRIAGE_SECONDS.time():
+        assessment, _ = assess(
+            incoming.text,
+            rulebook.current(),
+            declared=incoming.subject,
+            language=incoming.language,
+        )
+    TRIAGED.labels(assessment.level).inc()
+    return assessment
+
+
+async def take_turn(
+    incoming: Incoming, runner: UUID, slot: Slot
+) -> AsyncGenerator[TurnEvent, None]:
+    """The turn as events: Accepted, Triaged, Sources?, Text…, Finished.
+
+    A message that had been sent before yields only Accepted. `slot` is held while a model answers.
+    """
+    opened = await _remember(incoming, runner)
+    yield _accepted(opened, incoming)
+    if opened.assessment is None:
+        return
+    turn = Turn(opened, opened.assessment, incoming.brief)
+    yield Triaged(turn.details)
+    if turn.assessment.level is Level.EMERGENCY:
+        yield Text(turn.standing_advice())
+        yield Finished(Status.COMPLETED, turn.answered_by("rules_only", None))
+        return
+    patience = WITH_A_MODEL_MS if ladder("chat_stream").ready() else WITHOUT_A_MODEL_MS
+    passages = await search(opened.question, language=opened.language, budget_ms=patience)
+    async with slot():
+        async for event in _answer(turn, passages):
+            yield event
+
+
+@dataclass(slots=True)
+class Turn:
+    """What is known of a turn while it is being answered; `details` is kept with the reply."""
+
+    opened: Opened
+    assessment: Assessment
+    brief: bool = False
+    details: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.details = self.opened.details
+
+    def standing_advice(self) -> str:
+        """The rule's reviewed advice, then what the patient can do so that they can be reached."""
+        language = self.opened.language
+        reviewed = "clinician_review" in self.opened.consents
+        who_reads = wording.MAY_BE_READ if reviewed else wording.NOBODY_READS
+        parts = [self.details["triage"]["advice"]]
+        if self.assessment.tone == "plain":
+            parts.append(wording.say(wording.CALL_BACK, language))
+        parts.append(wording.say(who_reads, language))
+        return "\n\n".join(part for part in parts if part)
+
+    def questions(self) -> str:
+        """What could change the level, at most two, to end an answer with."""
+        asked = self.details["triage"]["questions"]
+        if not asked:
+            return ""
+        intro = wording.say(wording.QUESTIONS, self.opened.language)
+        return f"\n\n{intro}\n" + "\n".join(f"- {question}" for question in asked)
+
+    def answered_by(
+        self, mode: str, reason: str | None, provider: str | None = None, model: str | None = None
+    ) -> dict[str, Any]:
+        """Note who answered, and return the details as they now stand."""
+        self.details.update(provider=provider, model=model, mode=mode, mode_reason=reason)
+        return self.details
+
+
+async def _remember(incoming: Incoming, runner: UUID) -> Opened:
+    at = timezone.now()
+    try:
+        return await run_as(open_turn, incoming, runner, at)
+    except SentTwiceAtOnce:
+        return await run_as(open_turn, incoming, runner, at)
+
+
+def _accepted(opened: Opened, incoming: Incoming) -> Accepted:
+    return Accepted(
+        opened.conversation_id,
+        opened.message_id,
+        opened.reply_id,
+        incoming.client_message_id,
+        opened.duplicate,
+        opened.reply_uid,
+    )
+
+
+async def _answer(turn: Turn, passages: list[Passage]) -> AsyncGenerator[TurnEvent, None]:
+    """The ladder of models streams; where nobody answers, the answer is composed."""
+    opened = turn.opened
+    abroad, why_not = _may_go_abroad(turn)
+    messages = await prompts.conversation(opened, turn.assessment, passages, brief=turn.brief)
+    try:
+        async with open_chat(messages, abroad=abroad, reason_if_not_abroad=why_not) as answer:
+            turn.details["sources"] = sources_json(passages)
+            yield Sources(opened.reply_id, turn.details["sources"])
+            mode = "fallback" if answer.fell_back else "normal"
+            details = turn.answered_by(mode, answer.reason, answer.provider, answer.model)
+            try:
+                async for piece in answer:
+                    yield Text(piece)
+            except CutOff:
+                yield Finished(Status.INTERRUPTED, details)
+                return
+            yield Text(turn.questions())
+            yield Finished(Status.COMPLETED, details)
+    except NobodyAnswered as nobody:
+        for event in _composed(turn, passages, nobody.reason):
+            yield event
+
+
+def _composed(turn: Turn, passages: list[Passage], reason: str) -> list[TurnEvent]:
+    opened = turn.opened
+    composed = compose.compose(
+        opened.question,
+        passages,
+        language=opened.language,
+        reason=reason,
+        advice=turn.details["triage"]["advice"],
+        longest=compose.BRIEF if turn.brief else compose.LONGEST,
+    )
+    turn.details["sources"] = sources_json(composed.cited)
+    return [
+        Sources(opened.reply_id, turn.details["sources"]),
+        Text(composed.text + turn.questions()),
+        Finished(Status.COMPLETED, turn.answered_by("offline", reason)),
+    ]
+
+
+def _may_go_abroad(turn: Turn) -> tuple[bool, Reason]:
+    """Whether providers abroad may be asked, and why not."""
+    if _is_about_a_minor(turn.assessment):
+        return False, "minor"
+    return "ai_provider_abroad" in turn.opened.consents, "no_consent"
+
+
+def _is_about_a_minor(assessment: Assessment) -> bool:
+    age = assessment.facts.get("age_years")
+    return assessment.subject.startswith("child") or (age is not None and age < MAJORITY_YEARS)
+
+
+def sources_json(passages: list[Passage]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": passage.id,
+            "title": passage.title,
+            "section": passage.section,
+            "snippet": passage.snippet,
+            "url": passage.url,
+            "language": passage.language,
+            "kind": passage.kind,
+            "signed": passage.signed,
+            "score": round(passage.score, 3),
+        }
+        for passage in passages
+    ]
