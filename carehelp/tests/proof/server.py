@@ -1,4 +1,4 @@
-"""One process of Carehelp, with the flags of production: `python -m carehelp.tests.proof.server PORT`."""
+"""One process with the flags of production: `python -m carehelp.tests.proof.server PORT`."""
 
 from __future__ import annotations
 

@@ -50,12 +50,13 @@ class Process:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
+        self.running = await asyncio.to_thread(self._launch)
+        await self._until_healthy()
+
+    def _launch(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "carehelp.tests.proof.server", str(self.port)]
         with self.log.open("ab") as log:
-            self.running = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log
-            )
-        await self._until_healthy()
+            return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
 
     async def _until_healthy(self) -> None:
         deadline = time.monotonic() + START_SECONDS
