@@ -26,15 +26,6 @@ class Refusal(Exception):
         self.code = code
 
 
-def limit_memory(megabytes: int) -> None:
-    """Bound this process, where the system can: no decoder takes the machine with it."""
-    try:
-        import resource
-    except ImportError:
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
-
-
 def redraw(data: bytes, image_format: str, *, pixels: int, side: int) -> bytes:
     """A JPEG of at most `side` pixels a side, upright, without metadata."""
     from PIL import Image, ImageOps

@@ -6,20 +6,18 @@ memory and time, so that no picture or recording harms the turns of other patien
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.conf import settings
 
 from ai.base import Media
-from ai.decoding import Refusal, limit_memory, redraw, respeak
+from ai.decoding import Refusal, redraw, respeak
+from carehelp.children import Children
 from carehelp.errors import (
     CarehelpError,
     Invalid,
@@ -46,8 +44,6 @@ AUDIO_TYPES = {
 }
 _PIXELS = 16_000_000
 _SIDE = 1600
-_SECONDS = 20.0
-_CHILD_MEGABYTES = 1536
 
 
 class Unreadable(Invalid):
@@ -159,48 +155,20 @@ async def speech(data: bytes) -> Speech:
     return Speech(Media(clean, "audio/flac"), seconds)
 
 
+_children = Children(settings.MEDIA_PROCESSES, megabytes=1536, seconds=20.0)
+stop = _children.stop
+
+
 async def _elsewhere(work: Callable[..., T], *args: Any, **options: Any) -> T:
-    """`work` in a child process; a child that hangs or dies takes nobody with it."""
-    pool = _pool()
+    """`work` in a child process, and what went wrong there in words."""
     try:
-        async with asyncio.timeout(_SECONDS):
-            # Submitting may start a child, which takes a while.
-            future = await asyncio.to_thread(pool.submit, work, *args, **options)
-            return await asyncio.wrap_future(future)
+        return await _children.run(work, *args, **options)
     except Refusal as refusal:
         kind, detail = _REFUSALS[refusal.code]
         raise kind(detail, reason=refusal.code) from None
     except MemoryError:
         raise Unreadable("This file cannot be read.", reason="unreadable") from None
     except TimeoutError:
-        stop()
         raise Unreadable("This file takes too long to read.", reason="unreadable") from None
-    except BrokenProcessPool:
-        stop()
+    except BrokenExecutor:
         raise Unavailable("The picture or recording could not be read; try again.") from None
-
-
-_running: ProcessPoolExecutor | None = None
-
-
-def _pool() -> ProcessPoolExecutor:
-    global _running
-    if _running is None:
-        _running = ProcessPoolExecutor(
-            settings.MEDIA_PROCESSES,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=limit_memory,
-            initargs=(_CHILD_MEGABYTES,),
-            max_tasks_per_child=200,
-        )
-    return _running
-
-
-def stop() -> None:
-    """End the children, also those that hang."""
-    global _running
-    pool, _running = _running, None
-    if pool:
-        for child in list((pool._processes or {}).values()):
-            child.kill()
-        pool.shutdown(wait=False, cancel_futures=True)

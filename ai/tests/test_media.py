@@ -230,9 +230,9 @@ async def test_a_still_picture_is_wanted():
 
 
 async def test_a_child_that_dies_or_hangs_takes_nobody_with_it(monkeypatch):
-    monkeypatch.setattr(media, "_SECONDS", 1.5)
+    monkeypatch.setattr(media._children, "seconds", 1.5)
     await picture(image())
-    (child,) = media._pool()._processes.values()
+    (child,) = media._children.pool()._processes.values()
     with pytest.raises(Unreadable):
         await media._elsewhere(time.sleep, 60)
     child.join(5)
