@@ -31,6 +31,8 @@ LOADED: tuple[tuple[str, tuple[str | Path, ...]], ...] = (
 APPLICATION = "carehelp.asgi:application"
 STOP_SECONDS = 60 if settings.PRODUCTION else 5
 MESSAGE_BYTES = 256 * 1024
+# Longer than proxies and clients keep an idle connection, so that none is closed under a request.
+KEEP_ALIVE_SECONDS = 75
 
 
 class Command(BaseCommand):
@@ -152,6 +154,7 @@ def serve(listening: socket.socket, workers: int) -> None:
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         ws_max_size=MESSAGE_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=20.0,
