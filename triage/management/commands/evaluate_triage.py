@@ -1,123 +1,124 @@
-"""Measure triage on messages with known levels, per file and language."""
-
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
-from collections import Counter
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
-from math import sqrt
 from pathlib import Path
-from statistics import median, quantiles
-from time import perf_counter_ns
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from triage import rulebook
-from triage.engine import State, assess
-from triage.levels import Level, worst
+from triage import evaluation, rulebook
+from triage.evaluation import LEVELS, BadLine, Case, Judged
 
-_AS = {"none": "self_care", "unknown": "routine"}
-_RANK = {"none": 0, "unknown": 1, "self_care": 0, "routine": 1, "urgent": 2, "emergency": 3}
-
-
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """One judged message a line; of a dialogue the worst level that any subject reached."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        case = json.loads(line)
-        started = perf_counter_ns()
-        level, fired = _judged(case.get("turns") or [case["text"]])
-        yield {
-            "file": path.name,
-            "id": case.get("id", number),
-            "gold": case.get("gold", "routine"),
-            "acceptable": [case.get("gold", "routine"), *case.get("gold_acceptable", [])],
-            "level": str(level),
-            "language": case.get("language", ""),
-            "rules": fired,
-            "us": (perf_counter_ns() - started) / 1000,
-        }
+RATES = {
+    "right": "right",
+    "emergencies_caught": "caught",
+    "under_triage": "under-triage",
+    "emergencies_called_self_care": "E as self-care",
+    "low_risk_called_emergency": "low risk as E",
+}
 
 
-def _judged(turns: list[Any]) -> tuple[Level, list[str]]:
-    state, level, fired = State(), Level.NONE, []
-    for turn in turns:
-        text = turn if isinstance(turn, str) else turn["text"]
-        assessment, state = assess(text, rulebook.current(), state=state)
-        level = worst(level, assessment.level)
-        fired += [match.id for match in assessment.matches]
-    return level, list(dict.fromkeys(fired))
-
-
-def summary(cases: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rates with Wilson 95 % intervals; `none` counts as self_care and `unknown` as routine."""
-    taken = [(c, _AS.get(c["level"], c["level"])) for c in cases]
-    emergencies = [level for c, level in taken if c["gold"] == "emergency"]
-    low = [level for c, level in taken if c["gold"] in ("routine", "self_care")]
-    under = sum(_RANK[lv] < min(_RANK[g] for g in c["acceptable"]) for c, lv in taken)
-    caught = rate(emergencies.count("emergency"), len(emergencies))
-    over = rate(low.count("emergency"), len(low))
-    times = [c["us"] for c in cases]
-    hit, false = 0.02 * caught["rate"], 0.98 * over["rate"]
-    return {
-        "messages": len(cases),
-        "confusion": {f"{g} as {lv}": n for (g, lv), n in sorted(_confusion(taken).items())},
-        "emergencies_caught": caught,
-        "emergencies_called_self_care": rate(emergencies.count("self_care"), len(emergencies)),
-        "low_risk_called_emergency": over,
-        "under_triage": rate(under, len(cases)),
-        "precision_at_2_percent": round(hit / (hit + false), 3) if hit + false else None,
-        "us_median": round(median(times), 1),
-        "us_p99": round(quantiles(times, n=100)[98], 1) if len(times) > 1 else times[0],
-    }
-
-
-def _confusion(taken: list[tuple[dict[str, Any], str]]) -> Counter[tuple[str, str]]:
-    return Counter((case["gold"], level) for case, level in taken)
-
-
-def rate(hits: int, of: int) -> dict[str, Any]:
-    if not of:
-        return {"hits": 0, "of": 0, "rate": 0.0, "low": 0.0, "high": 1.0}
-    p, z = hits / of, 1.96
-    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
-    half = z * sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    low, high = round(middle - half, 4), round(middle + half, 4)
-    return {"hits": hits, "of": of, "rate": round(p, 4), "low": low, "high": high}
+def share(text: str) -> float:
+    """0.95 and 95 are the same."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 100:
+        raise ArgumentTypeError(f"a share (0.95) or a percentage (95), not {text!r}")
+    return value / 100 if value > 1 else value
 
 
 class Command(BaseCommand):
-    help = __doc__
+    help = "Measure triage on messages whose level is known: JSONL with text or turns, and gold."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("files", nargs="+", type=Path)
-        parser.add_argument("--json", type=Path)
-        parser.add_argument("--fail-under", type=float, help="share of emergencies to be caught")
-        parser.add_argument("--quiet", action="store_true", help="print no misses")
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        parser.add_argument("--json", type=Path, metavar="OUT", help="write every message there")
+        parser.add_argument(
+            "--by", action="append", default=[], metavar="KEY", help="another key to group by"
+        )
+        parser.add_argument(
+            "--fail-under",
+            type=share,
+            metavar="SHARE",
+            help="fail where a file has fewer of its emergencies caught",
+        )
+        parser.add_argument("--quiet", action="store_true", help="do not list the misses")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rulebook.current()
-        cases = [case for path in options["files"] for case in read(path)]
-        groups: dict[str, list[dict[str, Any]]] = {}
-        for case in cases:
-            groups.setdefault(case["file"], []).append(case)
-            groups.setdefault(f"{case['file']} {case['language']}", []).append(case)
-        found = {name: summary(group) for name, group in groups.items()}
-        self.stdout.write(json.dumps(found, ensure_ascii=False, indent=1))
+        try:
+            cases = [case for file in _named(options["files"]) for case in file]
+        except BadLine as error:
+            raise CommandError(str(error)) from error
+        judged = evaluation.judge(cases, rulebook.current())
+        found = {
+            name: evaluation.figures(group)
+            for name, group in evaluation.groups(judged, options["by"]).items()
+        }
+        self._tell(found)
         if not options["quiet"]:
-            self._misses(cases)
+            self._tell_misses(judged)
         if options["json"]:
-            out = {"messages": cases, "summary": found}
-            options["json"].write_text(json.dumps(out, ensure_ascii=False), encoding="utf-8")
-        least, whole = options["fail_under"], summary(cases)["emergencies_caught"]["rate"]
-        if least is not None and whole < least:
-            raise CommandError(f"emergencies caught {whole} < {least}")
+            out = {"messages": [one.as_json() for one in judged], "summary": found}
+            text = json.dumps(out, ensure_ascii=False, indent=1) + "\n"
+            options["json"].write_text(text, encoding="utf-8")
+        if options["fail_under"] is not None:
+            _insist(found, {case.file for case in cases}, options["fail_under"])
 
-    def _misses(self, cases: list[dict[str, Any]]) -> None:
-        for case in cases:
-            if _AS.get(case["level"], case["level"]) not in case["acceptable"]:
-                fired = ", ".join(case["rules"]) or "no rule"
-                self.stdout.write(f"{case['id']}: {case['gold']} as {case['level']} ({fired})")
+    def _tell(self, found: dict[str, dict[str, Any]]) -> None:
+        width = max(map(len, found), default=0)
+        head = "".join(f"{name:>20}" for name in RATES.values())
+        self.stdout.write(f"{'':{width}} {'n':>5}{head}{'precision':>11}{'µs':>9}{'p99':>9}")
+        for name, figures in found.items():
+            rates = "".join(f"{_percent(figures[key]):>20}" for key in RATES)
+            precision, us = figures["precision_at_2_percent"], figures["us"]
+            self.stdout.write(
+                f"{name:{width}} {figures['messages']:5}{rates}"
+                f"{_number(precision):>11}{_number(us['median']):>9}{_number(us['p99']):>9}"
+            )
+        self.stdout.write("% with Wilson 95 % intervals; precision at 2 % prevalence.")
+        for name, figures in found.items():
+            self._tell_confusion(name, figures["confusion"])
+
+    def _tell_confusion(self, name: str, table: dict[str, dict[str, int]]) -> None:
+        self.stdout.write(f"\n{name}: expected down, called across")
+        self.stdout.write(f"{'':11}" + "".join(f"{level:>11}" for level in LEVELS))
+        for gold, row in table.items():
+            self.stdout.write(f"{gold:11}" + "".join(f"{row[level]:11}" for level in LEVELS))
+
+    def _tell_misses(self, judged: list[Judged]) -> None:
+        for heading, low in (("Too low", True), ("Too high", False)):
+            misses = [one for one in judged if not one.right and one.too_low is low]
+            self.stdout.write(f"\n{heading}: {len(misses)}")
+            for one in misses:
+                fired = ", ".join(one.rules) or "no rule"
+                case = one.case
+                self.stdout.write(f"{case.file} {case.id}: {case.gold} as {one.level} ({fired})")
+
+
+def _named(paths: list[Path]) -> Iterator[Iterator[Case]]:
+    """Each file's cases, under its name, or its whole path where two files are called alike."""
+    names = [path.name for path in paths]
+    for path in paths:
+        name = path.name if names.count(path.name) == 1 else str(path)
+        yield evaluation.read_cases(path, name)
+
+
+def _insist(found: dict[str, dict[str, Any]], files: set[str], least: float) -> None:
+    rates = {file: found[file]["emergencies_caught"]["rate"] for file in sorted(files)}
+    short = [f"{file} {rate}" for file, rate in rates.items() if rate is not None and rate < least]
+    if short:
+        raise CommandError(f"Emergencies caught below {least:g}: {', '.join(short)}")
+
+
+def _percent(rate: dict[str, Any]) -> str:
+    if rate["rate"] is None:
+        return "–"
+    return f"{100 * rate['rate']:.1f} ({100 * rate['low']:.1f}–{100 * rate['high']:.1f})"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:g}"
