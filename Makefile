@@ -1,8 +1,9 @@
 # Needs Python 3.11, 3.12 or 3.13 and make. PORT, PYTHON and whatever .env.example names are yours.
 .POSIX:
-.PHONY: run test serve lock clean
+.PHONY: run test proof serve lock clean
 
 BIN = .venv/bin
+WORKERS = 2
 # The environment is ours: without its compiled files every start takes seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -20,10 +21,15 @@ test:
 	$(BIN)/lint-imports
 	@exec $(BIN)/python -m pytest
 
-# As in production: several processes, a database of your own (DATABASE_URL and its two sisters).
+# A thousand turns with lost connections and killed processes, twice; writes docs/proof-turns.md.
+proof:
+	@scripts/environment requirements-dev.txt
+	@exec $(BIN)/python -m carehelp.tests.proof.turns
+
+# As in production: WORKERS=n processes, a database of your own (DATABASE_URL and its two sisters).
 serve:
 	@scripts/environment requirements.txt
-	@exec $(BIN)/python manage.py start --workers 2
+	@exec $(BIN)/python manage.py start --workers $(WORKERS)
 
 # After a change of a requirements*.in.
 lock:

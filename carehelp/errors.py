@@ -124,3 +124,10 @@ class Unavailable(CarehelpError):
 
 class Overloaded(Unavailable):
     code, title = "overloaded", "Too busy right now"
+
+
+class Restarting(Unavailable):
+    """This process takes no new turns any more; another will."""
+
+    code, title = "restarting", "The server is restarting"
+    close_code = 1012

@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from ai.ladder import ladder
 from carehelp.database.identity import login, run_as
 from carehelp.errors import NotFound
+from conversations.live.runner import runner
 
 
 async def health(request: HttpRequest) -> JsonResponse:
@@ -39,7 +40,9 @@ async def live(request: HttpRequest) -> JsonResponse:
 
 
 async def ready(request: HttpRequest) -> JsonResponse:
-    """503 when it cannot serve: no database, or one that waits for migrations."""
+    """503 when it cannot serve: no database, one that waits for migrations, or about to end."""
+    if runner().draining:
+        return JsonResponse({"status": "draining"}, status=503)
     parts = {"database": await _database(), "ai": {verb: ladder(verb).states() for verb in VERBS}}
     serves = parts["database"] == "ok"
     status = "ready" if serves else "not ready"

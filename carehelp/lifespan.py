@@ -11,6 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from django.conf import settings
+
 from ai import ladder
 from conversations.live.runner import runner
 from rag import embedding
@@ -43,7 +45,7 @@ async def start() -> None:
 
 
 async def stop() -> None:
-    await runner().drain()
+    await runner().drain(settings.DRAIN_SECONDS)
     await ladder.close()
 
 

@@ -196,6 +196,10 @@ TURNS_RUNNING = env.int("TURNS_RUNNING", default=64)
 TURNS_WAITING = env.int("TURNS_WAITING", default=256)
 TURNS_PER_USER = env.int("TURNS_PER_USER", default=4)
 TURN_LEASE_SECONDS = env.float("TURN_LEASE_SECONDS", default=30.0)
+# On SIGTERM: how long connections are still taken, so that a balancer can notice, and how long running
+# answers get after that
+DRAIN_DELAY_SECONDS = env.float("DRAIN_DELAY_SECONDS", default=5.0)
+DRAIN_SECONDS = env.float("DRAIN_SECONDS", default=60.0)
 MESSAGE_MAX_CHARACTERS = 4000
 REQUEST_MAX_BYTES = env.int("REQUEST_MAX_BYTES", default=256 * 1024)
 
@@ -263,6 +267,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "carehelp.negotiation.Lenient",
     "EXCEPTION_HANDLER": "carehelp.problem.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,

@@ -47,6 +47,7 @@ class Opened:
     reply_uid: UUID
     question: str
     language: str
+    client_message_id: str | None = None
     assessment: Assessment | None = None
     details: dict[str, Any] = field(default_factory=dict)
     consents: frozenset[str] = field(default_factory=frozenset)
@@ -252,5 +253,6 @@ def _opened(message: Message, reply: Message, *, duplicate: bool = False) -> Ope
         reply_uid=reply.uid,
         question=message.content or "",
         language=message.language,
+        client_message_id=message.client_message_id,
         duplicate=duplicate,
     )

@@ -59,7 +59,7 @@ async def take_turn(
     A message that had been sent before yields only Accepted. `slot` is held while a model answers.
     """
     opened = await _remember(incoming, runner)
-    yield _accepted(opened, incoming)
+    yield _accepted(opened)
     if opened.assessment is None:
         return
     turn = Turn(opened, opened.assessment, incoming.brief)
@@ -122,12 +122,12 @@ async def _remember(incoming: Incoming, runner: UUID) -> Opened:
         return await run_as(open_turn, incoming, runner, at)
 
 
-def _accepted(opened: Opened, incoming: Incoming) -> Accepted:
+def _accepted(opened: Opened) -> Accepted:
     return Accepted(
         opened.conversation_id,
         opened.message_id,
         opened.reply_id,
-        incoming.client_message_id,
+        opened.client_message_id,
         opened.duplicate,
         opened.reply_uid,
     )

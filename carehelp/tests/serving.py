@@ -11,10 +11,7 @@ from typing import Any
 
 import uvicorn
 
-KEEP_ALIVE_SECONDS = 60
-"""Longer than any client here keeps an idle connection: with uvicorn's 5 s, which are httpx's too, a
-busy machine closes a connection at the moment that a request is sent on it.
-"""
+from carehelp.server import configuration
 
 
 @contextmanager
@@ -22,14 +19,7 @@ def served(application: Any) -> Iterator[str]:
     """Serve an ASGI application on a free port of this machine; yields its base URL."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        application,
-        log_level="warning",
-        access_log=False,
-        ws_per_message_deflate=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configuration(app=application, lifespan="auto"))
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
     _wait_until(lambda: server.started)

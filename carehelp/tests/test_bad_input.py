@@ -131,6 +131,23 @@ async def test_an_unknown_method_or_path_is_a_problem(
     assert_problem(answer, status, code)
 
 
+@pytest.mark.parametrize("accept", ["image/png", "nonsense", "text/html;q=0.1", ""])
+async def test_an_accept_that_we_cannot_meet_is_answered_in_json(
+    client: httpx.AsyncClient, sign_up: SignUp, accept: str
+) -> None:
+    headers = await sign_up() | {"Accept": accept}
+    answer = await client.post("/api/chat", json={"message": "Bonjour"}, headers=headers)
+    assert (answer.status_code, answer.json()["status"]) == (200, "completed")
+
+
+async def test_accept_alone_asks_for_events(client: httpx.AsyncClient, sign_up: SignUp) -> None:
+    headers = await sign_up() | {"Accept": "text/event-stream"}
+    answer = await client.post("/api/chat", json={"message": "Bonjour"}, headers=headers)
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    missing = await client.get("/api/messages/424242/events", headers=headers)
+    assert_problem(missing, 404, "not_found")
+
+
 async def test_a_huge_body_is_refused_before_it_is_read() -> None:
     from carehelp.asgi import application
 

@@ -23,7 +23,15 @@ from accounts.authentication import identify, still_allowed
 from accounts.tickets import redeem
 from ai.ladder import ladder
 from carehelp.database.identity import Principal, acting_as
-from carehelp.errors import CarehelpError, Forbidden, Invalid, Malformed, NotSignedIn, TooMany
+from carehelp.errors import (
+    CarehelpError,
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotSignedIn,
+    Restarting,
+    TooMany,
+)
 from carehelp.problem import as_problem, field_errors
 from conversations import live
 from conversations.doors.frames import frame_of
@@ -128,6 +136,8 @@ class ChatSocket(AsyncWebsocketConsumer):
                 await handler(self, frame)
             except CarehelpError as error:
                 await self._refuse(error, frame.get("client_message_id"))
+                if isinstance(error, Restarting):
+                    await self._end(1012)
 
     async def _send(self, frame: dict[str, Any]) -> None:
         data = checked(SendSerializer, frame)

@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 
 from carehelp.database.identity import Principal, acting_as, run_as
-from carehelp.errors import CarehelpError, NotFound, Overloaded, TooMany, Unavailable
+from carehelp.errors import CarehelpError, NotFound, Overloaded, Restarting, TooMany, Unavailable
 from carehelp.metrics import REFUSED, RUNNING_TURNS, TURNS
 from conversations import turn
 from conversations.events import Accepted, Finished, Sources, Text, Triaged, TurnEvent
@@ -40,7 +40,6 @@ logger = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.25
 RENEW_SECONDS = LEASE.total_seconds() / 6
 SWEEP_SECONDS = LEASE.total_seconds() / 2
-DRAIN_SECONDS = 60.0
 EMERGENCY_STOP_SECONDS = 0.5
 EMERGENCY_STORE_SECONDS = 2.0
 
@@ -98,27 +97,29 @@ class Runner:
         with suppress(asyncio.CancelledError):
             await asyncio.wait([live.task])
 
-    async def drain(self, seconds: float = DRAIN_SECONDS) -> None:
+    async def drain(self, seconds: float) -> None:
         """Begin nothing new, give running answers their time, keep the rest as interrupted."""
         self.draining = True
-        await self._wait_for_replies(seconds)
+        await self._settle(seconds)
         for live in list(self.replies.values()):
             live.if_cancelled = Status.INTERRUPTED
             live.task.cancel()
-        await self._wait_for_replies(EMERGENCY_STORE_SECONDS)
+        await self._settle(EMERGENCY_STORE_SECONDS)
         for task in self._loops:
             task.cancel()
 
-    async def _wait_for_replies(self, seconds: float) -> None:
-        """Also for turns that are only being recorded: they are on nobody's list yet."""
-        tasks = self._tasks - set(self._loops)
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+    async def _settle(self, seconds: float) -> None:
+        """Until no turn is left, also none that is only being recorded or that begins meanwhile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while tasks := self._tasks - set(self._loops):
+                    await asyncio.wait(tasks)
 
     def _admit(self, incoming: Incoming) -> None:
         """Refuse before queues grow, never before triage."""
         if self.draining:
-            raise Overloaded("The server is restarting.", retry_after=5)
+            # On this connection it would reach this process again.
+            raise Restarting(retry_after=5, headers={"Connection": "close"})
         busy = len(self.replies) + sum(self._beginning.values())
         if busy >= settings.TURNS_RUNNING + settings.TURNS_WAITING:
             raise Overloaded(retry_after=5)

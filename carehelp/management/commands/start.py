@@ -22,17 +22,14 @@ from accounts.services import ensure_first_clinician
 from carehelp.database import embedded
 from carehelp.database.prepare import prepare_urls
 from carehelp.errors import CarehelpError
+from carehelp.server import serve
 
 # Reference data, in this order: a command, and the files whose change makes it run again.
 LOADED: tuple[tuple[str, tuple[str | Path, ...]], ...] = (
     ("load_rules", (settings.BASE_DIR / "fixtures",)),
     ("ingest", (settings.GUIDANCE_DIR, settings.CAMEROON_DATA_CSV, settings.PATIENT_DATA_PATH)),
 )
-APPLICATION = "carehelp.asgi:application"
-STOP_SECONDS = 60 if settings.PRODUCTION else 5
-MESSAGE_BYTES = 256 * 1024
-# Longer than proxies and clients keep an idle connection, so that none is closed under a request.
-KEEP_ALIVE_SECONDS = 75
+DEVELOPMENT_DRAIN_SECONDS = 5.0
 
 
 class Command(BaseCommand):
@@ -45,9 +42,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
         parser.add_argument("--port", type=int, default=settings.PORT)
-        parser.add_argument("--workers", type=int, default=1, help="processes that answer")
+        parser.add_argument(
+            "--workers", type=int, help="as in production, with so many processes that answer"
+        )
 
-    def handle(self, *args: Any, host: str, port: int, workers: int, **options: Any) -> None:
+    def handle(self, *args: Any, host: str, port: int, workers: int | None, **options: Any) -> None:
+        if workers is not None and workers < 1:
+            raise CommandError(f"{workers} workers answer nobody: make serve WORKERS=2")
         signal.signal(signal.SIGTERM, _leave)
         if isinstance(sys.stdout, io.TextIOWrapper):
             # Into a pipe or a container's log, too, the password is seen when it is made.
@@ -56,7 +57,7 @@ class Command(BaseCommand):
         try:
             self._prepare()
             self.stdout.write(f"Carehelp answers at http://localhost:{port} (Ctrl-C stops it)")
-            serve(listening, workers)
+            serve(listening, workers or 1, *_patience(workers))
         except CarehelpError as error:
             raise CommandError(str(error)) from error
         except OperationalError as error:
@@ -119,6 +120,13 @@ class Command(BaseCommand):
         remember({**loaded, command: digest})
 
 
+def _patience(workers: int | None) -> tuple[float, float]:
+    """Seconds before connections are refused, and for running answers; short while developing."""
+    if settings.PRODUCTION or workers is not None:
+        return settings.DRAIN_DELAY_SECONDS, settings.DRAIN_SECONDS
+    return 0.0, min(DEVELOPMENT_DRAIN_SECONDS, settings.DRAIN_SECONDS)
+
+
 def _leave(signal_number: int, frame: object) -> None:
     """SIGTERM ends like Ctrl-C: what was started is stopped on the way out."""
     sys.exit(0)
@@ -139,30 +147,6 @@ def listen(host: str, port: int) -> socket.socket:
             f"or choose another: make run PORT={port + 1 if port < 65535 else 8000}"
         ) from error
     return listening
-
-
-def serve(listening: socket.socket, workers: int) -> None:
-    """Answer until Ctrl-C or SIGTERM; running answers get a while to end."""
-    import uvicorn
-    from uvicorn.supervisors import Multiprocess
-
-    config = uvicorn.Config(
-        APPLICATION,
-        workers=workers,
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=STOP_SECONDS,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        ws_max_size=MESSAGE_BYTES,
-        ws_per_message_deflate=False,
-        ws_ping_interval=20.0,
-    )
-    if workers > 1:
-        Multiprocess(config, sockets=[listening]).run()
-    else:
-        uvicorn.Server(config).run(sockets=[listening])
 
 
 def digest_of(paths: tuple[str | Path, ...]) -> str:

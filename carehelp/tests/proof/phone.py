@@ -173,11 +173,12 @@ class Phone:
     async def _retry(self, asked: Asked, base: str, door: str) -> None:
         """Ask again after an interruption; a repeated retry finds the reply of the first."""
         before = asked.reply_id
-        headers = {"Accept": "text/event-stream", **asked.person.headers}
         asked.done, asked.text = None, ""
         try:
-            url = f"{base}/api/messages/{before}/retry"
-            await self._events(asked, "POST", url, headers=headers)
+            if door == "socket":
+                await self._socket(asked, base, {"type": "retry", "reply_id": before})
+            else:
+                await self._post(asked, f"{base}/api/messages/{before}/retry", door, None)
         except BaseException:
             if asked.reply_id == before:
                 asked.done = {"status": "interrupted"}
@@ -185,9 +186,10 @@ class Phone:
         finally:
             asked.retried += asked.reply_id != before
 
-    async def _post(self, asked: Asked, url: str, door: str, body: dict[str, Any]) -> None:
+    async def _post(self, asked: Asked, url: str, door: str, body: Any) -> None:
         if door == "sse":
-            await self._events(asked, "POST", url, headers=asked.person.headers, json=body)
+            headers = {"Accept": "text/event-stream", **asked.person.headers}
+            await self._events(asked, "POST", url, headers=headers, json=body)
         else:
             answer = await self.http.post(url, headers=asked.person.headers, json=body)
             asked.take(self._checked(asked, answer).json())

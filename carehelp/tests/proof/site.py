@@ -38,11 +38,12 @@ def free_port() -> int:
 
 @dataclass
 class Process:
-    """One server process on a port that it keeps when it is started again."""
+    """One server process on a port that it keeps when it is started again; more with `workers`."""
 
     port: int
     environment: dict[str, str]
     log: Path
+    workers: int = 1
     running: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,7 +55,8 @@ class Process:
         await self._until_healthy()
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "carehelp.tests.proof.server", str(self.port)]
+        command = [sys.executable, "-m", "carehelp.tests.proof.server"]
+        command += [str(self.port), str(self.workers)]
         with self.log.open("ab") as log:
             return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
 
@@ -142,6 +144,8 @@ def environment(values: dict[str, str]) -> dict[str, str]:
         "SUPABASE_URL": "",
         "EMBEDDINGS": "none",
         "LOG_LEVEL": "WARNING",
+        "DRAIN_DELAY_SECONDS": "0",
+        "DRAIN_SECONDS": "5",
     }
     return inherited | fixed | values
 
