@@ -12,9 +12,12 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.urls import path, re_path
 
+from carehelp.checks import refuse_unsafe_settings
 from carehelp.lifespan import lifespan
 from carehelp.limits import BodyLimit
 from conversations.doors.socket import ChatSocket, NotHere
+
+refuse_unsafe_settings()
 
 application = BodyLimit(
     ProtocolTypeRouter(

@@ -1,4 +1,8 @@
-"""What production refuses to start on, saying which setting and why."""
+"""What production refuses to start on, saying which setting and why.
+
+`manage.py` runs these checks by itself; a server that only imports `carehelp.asgi` through
+`refuse_unsafe_settings`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 
 MINIMUM_SECRET_BYTES = 32
 
@@ -15,6 +20,13 @@ MINIMUM_SECRET_BYTES = 32
 def settings_are_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Errors in production, where Django then refuses to start; silent in development."""
     return [*_secrets(), *_exposure(), *_database()] if settings.PRODUCTION else []
+
+
+def refuse_unsafe_settings() -> None:
+    """Raise `ImproperlyConfigured` with every error there is."""
+    errors = [str(found) for found in settings_are_safe(None) if found.is_serious()]
+    if errors:
+        raise ImproperlyConfigured("\n".join(errors))
 
 
 def _secrets() -> Iterator[CheckMessage]:

@@ -19,7 +19,7 @@ from django.db import OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.services import ensure_first_clinician
-from carehelp.database import embedded
+from carehelp.database import embedded, logins
 from carehelp.database.prepare import prepare_urls
 from carehelp.errors import CarehelpError
 from carehelp.server import serve
@@ -72,6 +72,8 @@ class Command(BaseCommand):
         elif not all(urls.values()):
             self._prepare_single_login()
         self._migrate()
+        if settings.PRODUCTION:
+            logins.refuse_powerful()
         for command, files in LOADED:
             if command in get_commands():
                 self._load(command, files)
