@@ -181,6 +181,7 @@ OPENAI_EMBEDDING_MODEL = env("OPENAI_EMBEDDING_MODEL", default="text-embedding-3
 IMAGE_MAX_BYTES = env.int("IMAGE_MAX_BYTES", default=8 * 1024**2)
 AUDIO_MAX_BYTES = env.int("AUDIO_MAX_BYTES", default=16 * 1024**2)
 AUDIO_MAX_SECONDS = env.int("AUDIO_MAX_SECONDS", default=300)
+DOCUMENT_MAX_BYTES = env.int("DOCUMENT_MAX_BYTES", default=10 * 1024**2)
 MEDIA_PROCESSES = env.int("MEDIA_PROCESSES", default=1)
 
 # What we know

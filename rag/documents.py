@@ -10,24 +10,31 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from typing import Any
 
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from carehelp.database.identity import login
+from carehelp.errors import Conflict
 from rag.guidance import Parsed, Section, SourceRef
 from rag.models import Chunk, Citation, Document, Kind, Source, Status
 
 LONGEST_CHUNK = 180
 """Words. Guidance sections have at most 110; longer texts are cut between paragraphs or sentences."""
 
+_LOCK = 0x7261675F646F63  # "rag_doc", any number of ours
 _TERMS = """
 DELETE FROM rag_term;
 INSERT INTO rag_term (lexeme, chunks)
 SELECT word, ndoc FROM ts_stat('SELECT tsv FROM rag_chunk WHERE live')
 UNION ALL SELECT '', count(*) FROM rag_chunk WHERE live
 """
+
+
+class SameAgain(Conflict):
+    code, title = "same_again", "This text is the newest version already"
 
 
 class Outcome(StrEnum):
@@ -40,21 +47,38 @@ class Outcome(StrEnum):
 
 
 def store(parsed: Parsed, *, kind: str = Kind.GUIDANCE, origin: str = "") -> Outcome:
-    """Keep `parsed` as a version and publish it; what was offered before is left as it is.
+    """Keep a file's text as a version and publish it; what was offered before is left as it is.
 
-    A version that a clinician has signed is not replaced by an unsigned one: the new one then waits
-    as a draft. A withdrawn text comes back only when it has changed.
+    What a clinician has signed or published is not replaced by an unsigned text: the new one then
+    waits as a draft. A withdrawn text comes back only when it has changed.
     """
-    newest = _versions(parsed, kind).first()
+    earlier = _versions(parsed, kind)
+    newest = earlier.filter(uploaded_by__isnull=True).first()
     if newest is not None and newest.digest == parsed.digest:
         return Outcome.UNCHANGED
-    signed = _versions(parsed, kind).filter(status=Status.PUBLISHED, signed_by__isnull=False)
-    waiting = parsed.signed_by is None and signed.exists()
-    document = draft(parsed, kind=kind, origin=origin, version=newest.version + 1 if newest else 1)
+    answered_for = Q(signed_by__isnull=False) | Q(uploaded_by__isnull=False)
+    kept = earlier.filter(answered_for, status=Status.PUBLISHED)
+    waiting = parsed.signed_by is None and kept.exists()
+    document = draft(parsed, kind=kind, origin=origin)
     if waiting:
         return Outcome.WAITING
     publish(document)
     return Outcome.CHANGED if newest else Outcome.NEW
+
+
+def offer(parsed: Parsed, *, name: str, by: str, report: dict[str, Any]) -> Document:
+    """Keep what a clinician uploaded as a draft; the version before stays until `publish`.
+
+    Raises `SameAgain` for a text that is the newest version already.
+    """
+    alone()
+    newest = _versions(parsed, Kind.GUIDANCE).first()
+    if newest is not None and newest.digest == parsed.digest:
+        raise SameAgain(f"Version {newest.version} has this very text.", document=newest.pk)
+    document = draft(parsed, kind=Kind.GUIDANCE, origin=name)
+    document.uploaded_by, document.report = by, report
+    document.save(update_fields=["uploaded_by", "report"])
+    return document
 
 
 def _versions(parsed: Parsed, kind: str) -> QuerySet[Document]:
@@ -63,12 +87,13 @@ def _versions(parsed: Parsed, kind: str) -> QuerySet[Document]:
     ).order_by("-version")
 
 
-def draft(parsed: Parsed, *, kind: str, origin: str, version: int) -> Document:
-    """Store a version with its sources and chunks; nobody finds it before `publish`."""
+def draft(parsed: Parsed, *, kind: str, origin: str) -> Document:
+    """Store the next version with its sources and chunks; nobody finds it before `publish`."""
+    newest = _versions(parsed, kind).first()
     document = Document.objects.create(
         topic=parsed.topic,
         language=parsed.language,
-        version=version,
+        version=newest.version + 1 if newest else 1,
         kind=kind,
         title=parsed.title,
         keywords=list(parsed.keywords),
@@ -82,15 +107,19 @@ def draft(parsed: Parsed, *, kind: str, origin: str, version: int) -> Document:
     return document
 
 
-def publish(document: Document) -> None:
-    """Make this version the one that is found, in place of the one before."""
-    others = Document.objects.filter(
+def published_before(document: Document) -> QuerySet[Document]:
+    """The version that `publish` would replace."""
+    return Document.objects.filter(
         kind=document.kind,
         topic=document.topic,
         language=document.language,
         status=Status.PUBLISHED,
     ).exclude(pk=document.pk)
-    for other in others:
+
+
+def publish(document: Document) -> None:
+    """Make this version the one that is found, in place of the one before."""
+    for other in published_before(document):
         _set_status(other, Status.SUPERSEDED)
     document.published_at = timezone.now()
     _set_status(document, Status.PUBLISHED)
@@ -193,6 +222,12 @@ def _sentences(line: str) -> Iterator[str]:
 
 
 def refresh_terms() -> None:
-    """Count again in how many live chunks each lexeme stands."""
+    """Count again in how many live chunks each lexeme stands; `alone` first, where others might."""
     with connections[login()].cursor() as cursor:
         cursor.execute(_TERMS)
+
+
+def alone() -> None:
+    """Until the end of the transaction nobody else counts versions or terms."""
+    with connections[login()].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

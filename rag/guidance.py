@@ -20,6 +20,7 @@ from rag.models import LANGUAGES, SECTIONS
 
 LARGEST_FILE = 2 * 1024 * 1024
 _FRONT = re.compile(r"\A\ufeff?---\r?\n(.*?)\r?\n---\r?\n(.*)\Z", re.DOTALL)
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,119}")
 _HEADING = re.compile(r"^##[ \t]+(.+?)(?:[ \t]+\{#([\w-]+)\})?[ \t]*$", re.MULTILINE)
 
 
@@ -27,6 +28,11 @@ class BadDocument(Invalid):
     """A document that cannot be taken in; `detail` says what is wrong with it and where."""
 
     code, title = "bad_document", "This document cannot be read"
+
+
+def has_front_matter(text: str) -> bool:
+    """Whether a text means to be in our format."""
+    return _FRONT.match(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +76,11 @@ class Parsed:
 def read_guidance(path: Path) -> Parsed:
     """Parse a file. Raises `BadDocument`."""
     if path.stat().st_size > LARGEST_FILE:
-        raise BadDocument(f"{path.name}: over {LARGEST_FILE // 1024 // 1024} MB")
+        raise BadDocument(f"{path.name}: over {LARGEST_FILE >> 20} MB", reason="too_many_bytes")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadDocument(f"{path.name}: not UTF-8 text") from error
+        raise BadDocument(f"{path.name}: not UTF-8 text", reason="unreadable") from error
     return parse_guidance(text, path.name)
 
 
@@ -82,56 +88,81 @@ def parse_guidance(text: str, name: str) -> Parsed:
     """Parse a file's text; `name` is for messages only. Raises `BadDocument`."""
     match = _FRONT.match(text)
     if match is None:
-        raise BadDocument(f"{name}: no front matter between two lines of ---")
+        raise BadDocument(
+            f"{name}: no front matter between two lines of ---", reason="no_front_matter"
+        )
     front = _front_matter(match[1], name)
     sections = tuple(_sections(match[2], name))
     if not sections:
-        raise BadDocument(f"{name}: no section, such as '## Signs {{#signs}}'")
+        raise BadDocument(f"{name}: no section, such as '## Signs {{#signs}}'", reason="no_section")
     return Parsed(
-        topic=_text(front, "topic", name),
+        topic=_topic(front, name),
         language=_language(front, name),
         title=_text(front, "title", name),
-        keywords=tuple(str(word) for word in front.get("keywords") or ()),
-        sources=tuple(_source(entry, name) for entry in front.get("sources") or ()),
+        keywords=tuple(str(word) for word in _list(front, "keywords", name)),
+        sources=tuple(_source(entry, name) for entry in _list(front, "sources", name)),
         signed_by=str(front["signed_by"]) if front.get("signed_by") else None,
         sections=sections,
     )
 
 
 def _front_matter(text: str, name: str) -> dict[str, Any]:
+    """Its names and values. Aliases are refused: a few lines of them unfold into gigabytes."""
     try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise BadDocument(f"{name}: aliases in the front matter", reason="aliases")
         front = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadDocument(f"{name}: the front matter is not YAML") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise BadDocument(f"{name}: the front matter is not YAML", reason="not_yaml") from error
     if not isinstance(front, dict):
-        raise BadDocument(f"{name}: the front matter is not a list of names and values")
+        raise BadDocument(
+            f"{name}: the front matter is not a list of names and values", reason="not_yaml"
+        )
     return front
 
 
 def _text(front: dict[str, Any], key: str, name: str) -> str:
     value = front.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise BadDocument(f"{name}: '{key}' is missing")
+        raise BadDocument(f"{name}: '{key}' is missing", reason="missing", key=key)
     return value.strip()
+
+
+def _topic(front: dict[str, Any], name: str) -> str:
+    topic = _text(front, "topic", name)
+    if not _SLUG.fullmatch(topic):
+        raise BadDocument(f"{name}: topic '{topic[:40]}' is no slug", reason="no_topic")
+    return topic
 
 
 def _language(front: dict[str, Any], name: str) -> str:
     language = _text(front, "language", name)
     codes = [code for code, _ in LANGUAGES]
     if language not in codes:
-        raise BadDocument(f"{name}: language '{language}' is none of {', '.join(codes)}")
+        raise BadDocument(
+            f"{name}: language '{language}' is none of {', '.join(codes)}", reason="language"
+        )
     return language
+
+
+def _list(front: dict[str, Any], key: str, name: str) -> list[Any]:
+    value = front.get(key) or []
+    if not isinstance(value, list):
+        raise BadDocument(f"{name}: '{key}' is not a list", reason="not_a_list", key=key)
+    return value
 
 
 def _source(entry: Any, name: str) -> SourceRef:
     if not isinstance(entry, dict) or not entry.get("title"):
-        raise BadDocument(f"{name}: a source has no title")
-    year = entry.get("year")
+        raise BadDocument(f"{name}: a source has no title", reason="source")
+    year, url = entry.get("year"), str(entry.get("url") or "")
+    if url and not url.startswith(("https://", "http://")):
+        raise BadDocument(f"{name}: '{url[:80]}' is no web address", reason="source")
     return SourceRef(
         title=str(entry["title"]),
         publisher=str(entry.get("publisher") or ""),
-        year=year if isinstance(year, int) else None,
-        url=str(entry.get("url") or ""),
+        year=year if isinstance(year, int) and 0 < year < 10_000 else None,
+        url=url,
         read=entry.get("read") is True,
     )
 
@@ -142,7 +173,9 @@ def _sections(body: str, name: str) -> Iterator[Section]:
     for heading, end in zip(headings, ends, strict=True):
         identifier = heading[2] or ""
         if identifier and identifier not in SECTIONS:
-            raise BadDocument(f"{name}: section '{identifier}' is none of {', '.join(SECTIONS)}")
+            raise BadDocument(
+                f"{name}: section '{identifier}' is none of {', '.join(SECTIONS)}", reason="section"
+            )
         text = body[heading.end() : end].strip()
         if text:
             yield Section(identifier, heading[1].strip(), text)

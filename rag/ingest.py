@@ -78,6 +78,7 @@ def ingest(
             _take_in(path, result, progress)
         if result.outcomes.keys() - {documents.Outcome.UNCHANGED} or not _terms_exist():
             with transaction.atomic(using="owner"):
+                documents.alone()
                 documents.refresh_terms()
         _vectors(embed, result, progress)
     return result

@@ -83,6 +83,7 @@ class Document(Shared):
     content = models.TextField()
     digest = models.CharField(max_length=64)
     origin = models.TextField(blank=True)
+    uploaded_by = models.TextField(null=True, blank=True)  # noqa: DJ001 (null: came with the files)
     status = models.CharField(max_length=12, choices=STATUSES, default=Status.DRAFT.value)
     signed_by = models.TextField(null=True, blank=True)  # noqa: DJ001 (null says unsigned, as in the files)
     signed_at = models.DateTimeField(null=True, blank=True)
