@@ -19,6 +19,7 @@ from carehelp.errors import Invalid
 from rag.models import LANGUAGES, SECTIONS
 
 LARGEST_FILE = 2 * 1024 * 1024
+LONGEST_FRONT = 20_000
 _FRONT = re.compile(r"\A\ufeff?---\r?\n(.*?)\r?\n---\r?\n(.*)\Z", re.DOTALL)
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,119}")
 _HEADING = re.compile(r"^##[ \t]+(.+?)(?:[ \t]+\{#([\w-]+)\})?[ \t]*$", re.MULTILINE)
@@ -107,18 +108,28 @@ def parse_guidance(text: str, name: str) -> Parsed:
 
 
 def _front_matter(text: str, name: str) -> dict[str, Any]:
-    """Its names and values. Aliases are refused: a few lines of them unfold into gigabytes."""
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise BadDocument(f"{name}: aliases in the front matter", reason="aliases")
+        if len(text) > LONGEST_FRONT or _is_a_trap(text):
+            raise BadDocument(f"{name}: the front matter is too large", reason="not_yaml")
         front = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise BadDocument(f"{name}: the front matter is not YAML", reason="not_yaml") from error
     if not isinstance(front, dict):
         raise BadDocument(
             f"{name}: the front matter is not a list of names and values", reason="not_yaml"
         )
     return front
+
+
+def _is_a_trap(text: str) -> bool:
+    """Aliases unfold a few lines into gigabytes; every level of nesting takes longer to read."""
+    depth = 0
+    for event in yaml.parse(text):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > 5 or isinstance(event, yaml.AliasEvent):
+            return True
+    return False
 
 
 def _text(front: dict[str, Any], key: str, name: str) -> str:

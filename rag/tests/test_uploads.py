@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -191,7 +192,7 @@ async def test_what_we_do_not_read_is_415(data):
     ("old", "new", "reason"),
     [
         ("topic: cough", "topic: ../../etc", "no_topic"),
-        ("topic: cough", "topic: &a [x]\nkeywords: [*a, *a]", "aliases"),
+        ("topic: cough", "topic: &a [x]\nkeywords: [*a, *a]", "not_yaml"),
         ("topic: cough", "topic: " + "[" * 5000, "not_yaml"),
         ("title: Cough", "title: Cough\nkeywords: 5", "not_a_list"),
         ("title: Cough", "title: Cough\nsources: [5]", "source"),
@@ -219,7 +220,7 @@ async def test_what_the_clinician_says_comes_before_what_the_file_says():
 
 
 @given(st.binary(max_size=400), st.sampled_from([read_html, read_markdown, read_pdf]))
-@given_settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_bytes_are_read_or_refused(data, reader):
     try:
         blocks = reader(data, longest=10_000).blocks
@@ -229,8 +230,7 @@ def test_any_bytes_are_read_or_refused(data, reader):
 
 
 @given(st.text(max_size=300))
+@given_settings(deadline=None)
 def test_any_text_behind_front_matter_is_understood_or_refused(text):
-    try:
+    with suppress(CarehelpError):
         uploads._guidance(f"---\n{text}\n---\n## A\n\nb".encode(errors="replace"), "x.md")
-    except CarehelpError:
-        pass
