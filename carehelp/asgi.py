@@ -30,4 +30,5 @@ application = BodyLimit(
         }
     ),
     default=settings.REQUEST_MAX_BYTES,
+    larger=[("/admin/rag/document/upload/", settings.DOCUMENT_MAX_BYTES + 1024**2)],
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from carehelp.database.identity import login
 from rag.models import EmbeddingModel
+from rag.models import Vector as Kept
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,6 +88,14 @@ def missing(model: str) -> list[tuple[str, str, str, str]]:
     with connections[login()].cursor() as cursor:
         cursor.execute(_MISSING, [model])
         return list(cursor.fetchall())
+
+
+def count(digests: Collection[str]) -> int | None:
+    """How many of these texts are searched by meaning; None where nothing is."""
+    model = active()
+    if model is None:
+        return None
+    return Kept.objects.filter(model=model.name, digest__in=digests).count()
 
 
 def put(model: str, digests: Sequence[str], vectors: Iterable[Vector]) -> None:

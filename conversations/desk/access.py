@@ -27,6 +27,18 @@ def did(request: HttpRequest, case: Case, step: str) -> None:
     _record(request, [case], step)
 
 
+def saw_documents(request: HttpRequest, ids: Sequence[int], reason: str) -> None:
+    """Nobody's data, but what answers cite: who read, tried, signed or published it."""
+    audit.record_view(
+        actor=request.user.pk,
+        role="clinician",
+        kind="document",
+        ids=ids,
+        reason=reason,
+        address=client_address(request),
+    )
+
+
 def _record(request: HttpRequest, cases: Sequence[Case], reason: str) -> None:
     audit.record_view(
         actor=request.user.pk,

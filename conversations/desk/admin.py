@@ -15,14 +15,15 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
-from unfold.admin import ModelAdmin
 
 from accounts import audit
 from accounts.models import AccessLog
 from carehelp.database.identity import login
 from carehelp.errors import NotFound
-from conversations.desk import access, claims, filters, queue, thread
+from conversations.desk import access, claims, filters, library, queue, thread
+from conversations.desk.listing import ReadOnly, listed
 from conversations.models import Case
+from rag.models import Document
 
 CASE = "admin:conversations_case_change"
 DONE = {
@@ -34,28 +35,7 @@ DONE = {
 
 # Rights come from `is_staff` and from Postgres; groups would promise others.
 admin.site.unregister(Group)
-
-
-class ReadOnly(ModelAdmin):
-    """Clinicians look; what they may change has a view of its own."""
-
-    actions = None
-    list_display_links = None
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.admin_site.has_permission(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+admin.site.register(Document, library.DocumentAdmin)
 
 
 @admin.register(Case)
@@ -87,7 +67,7 @@ class CaseAdmin(ReadOnly):
         cases = list(cl.result_list)
         access.seen(request, cases, "queue")
         lines = queue.lines(cases, request.user.pk, access.pseudonyms(cases))
-        return _listed(cl, _("Cases")) | {"lines": lines, "newest": queue.newest()}
+        return listed(cl, _("Cases")) | {"lines": lines, "newest": queue.newest()}
 
     def news(self, request: HttpRequest) -> HttpResponse:
         """How many cases came after the newest that the page shows: a number, nobody's data."""
@@ -142,7 +122,7 @@ class AccessLogAdmin(ReadOnly):
         if isinstance(response, TemplateResponse) and response.context_data:
             cl = response.context_data["cl"]
             entries = [access.entry(row) for row in cl.result_list]
-            response.context_data |= _listed(cl, _("Access log")) | {"entries": entries}
+            response.context_data |= listed(cl, _("Access log")) | {"entries": entries}
         return response
 
     def seals(self, request: HttpRequest) -> HttpResponse:
@@ -150,25 +130,3 @@ class AccessLogAdmin(ReadOnly):
         return TemplateResponse(
             request, "admin/access/seals.html", {"broken": audit.broken_seals()}
         )
-
-
-def _listed(cl: Any, title: str) -> dict[str, Any]:
-    """What our lists need of Django's `ChangeList`; without `opts` the theme shows the title."""
-    return {
-        "opts": None,
-        "title": title,
-        "subtitle": None,
-        "filters": [(spec.title, list(spec.choices(cl))) for spec in cl.filter_specs],
-        "pages": _pages(cl),
-    }
-
-
-def _pages(cl: Any) -> dict[str, Any]:
-    """Links to the pages before and after."""
-    number, count = cl.page_num, cl.paginator.num_pages
-    return {
-        "number": number,
-        "count": count,
-        "previous": cl.get_query_string({"p": number - 1}) if number > 1 else "",
-        "next": cl.get_query_string({"p": number + 1}) if number < count else "",
-    }

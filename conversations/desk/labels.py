@@ -24,6 +24,7 @@ LEVELS = {
 
 KINDS = {
     "case": _("Case"),
+    "document": _("Document"),
 }
 
 REASONS = {
@@ -32,6 +33,13 @@ REASONS = {
     "claim": pgettext_lazy("access log", "claimed"),
     "release": pgettext_lazy("access log", "released"),
     "close": pgettext_lazy("access log", "closed"),
+    "documents": pgettext_lazy("access log", "saw in the list"),
+    "document": pgettext_lazy("access log", "read"),
+    "upload": pgettext_lazy("access log", "uploaded"),
+    "sign": pgettext_lazy("access log", "signed"),
+    "publish": pgettext_lazy("access log", "published"),
+    "withdraw": pgettext_lazy("access log", "withdrew"),
+    "try": pgettext_lazy("access log", "tried a question that found"),
 }
 
 SEXES = {
