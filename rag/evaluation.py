@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ from rag import documents, embedding, statement, vectors
 from rag.guidance import Section
 from rag.language import detect
 from rag.statement import Weights
-from rag.vectors import Active
+from rag.vectors import Active, Vector
 
 DEPTH = 10
-BATCH = 64
+ALL_ALIKE = 0.9
 
 _SCRATCH = """
 CREATE TEMP TABLE rag_chunk (LIKE app.rag_chunk INCLUDING ALL);
@@ -80,7 +80,7 @@ def read_folder(folder: Path) -> Collection:
     return Collection(
         titles=[str(entry.get("title") or "") for entry in corpus],
         texts=[str(entry["text"]) for entry in corpus],
-        languages=[_language(entry) for entry in corpus],
+        languages=_languages(corpus),
         questions=[str(query["text"]) for query in queries],
         question_languages=[_language(query) for query in queries],
         relevant=[judged[str(query["_id"])] for query in queries],
@@ -117,18 +117,30 @@ def _language(entry: dict[str, Any]) -> str:
     return declared if declared in statement.READ else detect(str(entry["text"]))
 
 
-def evaluate(folder: Path, *, progress: Progress = lambda *_: None) -> dict[str, dict[str, float]]:
-    """Measures by method: `lexical`, `dense`, `sparse`, `fused`, `bm25`. Raises `BadFolder`."""
+def _languages(corpus: list[dict[str, Any]]) -> list[str]:
+    """As declared or detected; a folder nearly all in one language is taken to be all in it."""
+    found = [_language(entry) for entry in corpus]
+    (most, count), *_ = Counter(found).most_common(1) or [("", 0)]
+    return [most] * len(found) if count >= ALL_ALIKE * len(found) else found
+
+
+def evaluate(
+    folder: Path, *, kept: Path | None = None, progress: Progress = lambda *_: None
+) -> dict[str, dict[str, float]]:
+    """Measures by method: `lexical`, `dense`, `sparse`, `fused`, `bm25`. Raises `BadFolder`.
+
+    Passages' vectors are read from the folder `kept`, where they are there, and written to it.
+    """
     collection = read_folder(folder)
     with through("owner"), transaction.atomic(using="owner"):
-        model = _fill(collection, progress)
+        model = _fill(collection, kept, progress)
         methods = _methods(collection, model, progress)
         results = {name: _measure(collection, rank) for name, rank in methods.items()}
         transaction.set_rollback(True, using="owner")
     return results
 
 
-def _fill(collection: Collection, progress: Progress) -> Active | None:
+def _fill(collection: Collection, kept: Path | None, progress: Progress) -> Active | None:
     """Put the corpus into scratch tables, cut as documents are; returns the model of its vectors."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(_SCRATCH)
@@ -138,7 +150,7 @@ def _fill(collection: Collection, progress: Progress) -> Active | None:
     if embedding.enabled() and vectors.available():
         with connections["owner"].cursor() as cursor:
             cursor.execute(_SCRATCH_VECTORS)
-        model = _fill_vectors(progress)
+        model = _fill_vectors(kept, progress)
     with connections["owner"].cursor() as cursor:
         cursor.execute("ANALYZE rag_chunk")
         cursor.execute(statement.SETTINGS)
@@ -156,17 +168,26 @@ def _rows(collection: Collection) -> Iterator[tuple[Any, ...]]:
             yield (chunk, number, position, topic, language, title, piece.text, digest)
 
 
-def _fill_vectors(progress: Progress) -> Active | None:
-    name, done, dimensions = embedding.model_name(), 0, 0
+def _fill_vectors(kept: Path | None, progress: Progress) -> Active | None:
+    """The passages' vectors, as `kept` has them or made now. An interrupted run keeps what it made."""
+    name = embedding.model_name()
     missing = vectors.missing(name)
-    todo = iter(missing)
-    while batch := list(islice(todo, vectors.BATCH)):
-        texts = [documents.embedding_text(*parts) for _, *parts in batch]
-        found = embedding.embed_now(texts, "passage")
-        vectors.put(name, [digest for digest, *_ in batch], found)
-        done, dimensions = done + len(batch), len(found[0])
-        progress("passages to vectors", done, len(missing))
-    return Active(name, dimensions) if dimensions else None
+    file = vectors.file_of(kept, name) if kept else None
+    known: dict[str, Vector] = dict(vectors.load_file(file)) if file and file.exists() else {}
+    todo = [entry for entry in missing if entry[0] not in known]
+    try:
+        for start in range(0, len(todo), vectors.BATCH):
+            batch = todo[start : start + vectors.BATCH]
+            texts = [documents.embedding_text(*parts) for _, *parts in batch]
+            found = embedding.embed_now(texts, "passage")
+            known.update(zip((digest for digest, *_ in batch), found, strict=True))
+            progress("passages to vectors", start + len(batch), len(todo))
+    finally:
+        if file and todo:
+            vectors.save_file(file, known)
+    digests = [digest for digest, *_ in missing]
+    vectors.put(name, digests, [known[digest] for digest in digests])
+    return Active(name, len(known[digests[0]])) if digests else None
 
 
 def _methods(

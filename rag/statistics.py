@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 SMALLEST = 5
 MOST_DIAGNOSES = 200
 MOST_COUNTED = 50_000
+MOST_REMEMBERED = 4_000_000
 LONGEST_CELL = 200
 BANDS = (("0-4", 0), ("5-14", 5), ("15-24", 15), ("25-44", 25), ("45-64", 45), ("65+", 65))
+_TOO_LONG = f"repeated rows are noticed among the first {MOST_REMEMBERED} only"
 _FORMULA = re.compile(r"^[\s=+@\-|]+(?=\D)")
 _DATA = Path(__file__).parent / "data" / "local_statistics.yaml"
 
@@ -39,28 +41,42 @@ def wording() -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Seen:
-    """Eight bytes for each row read, to notice repeated ones."""
+    """Eight bytes for each row read, to notice repeated ones, up to `MOST_REMEMBERED` rows.
 
-    hashes: np.ndarray | None = None
+    Sorted runs, each at least twice as long as the next: a look costs a few binary searches, and
+    remembering does not sort everything again with each batch.
+    """
+
+    runs: list[np.ndarray] = field(default_factory=list)
+    full: bool = False
 
     def repeated(self, hashes: np.ndarray) -> np.ndarray:
-        """True for each row whose hash came before; remembers them all."""
+        """True for each row whose hash came before; remembers the others while there is room."""
         import numpy as np
 
         new, first = np.unique(hashes, return_index=True)
         repeated = np.ones(len(hashes), bool)
         repeated[first] = False
-        if self.hashes is not None and len(self.hashes):
-            at = np.searchsorted(self.hashes, hashes).clip(max=len(self.hashes) - 1)
-            repeated |= self.hashes[at] == hashes
-            new = np.union1d(self.hashes, new)
-        self.hashes = new
+        for run in self.runs:
+            at = np.searchsorted(run, hashes).clip(max=len(run) - 1)
+            repeated |= run[at] == hashes
+        self._remember(new[~repeated[first]])
         return repeated
+
+    def _remember(self, new: np.ndarray) -> None:
+        import numpy as np
+
+        self.full = self.full or sum(map(len, self.runs)) + len(new) > MOST_REMEMBERED
+        if self.full or not len(new):
+            return
+        while self.runs and len(self.runs[-1]) < 2 * len(new):
+            new = np.sort(np.concatenate([new, self.runs.pop()]))
+        self.runs.append(new)
 
 
 @dataclass(slots=True)
 class Cases:
-    """Counts over all records of a file; memory does not grow with the file's length."""
+    """Counts over all records of a file; what is kept has a limit, however long the file is."""
 
     report: Report
     rows: Seen = field(default_factory=Seen)
@@ -106,6 +122,8 @@ class Cases:
         ):
             _add(self.report.dropped, reason, int((rows & ~dropped).sum()))
             dropped |= rows
+        if (self.rows.full or self.ids.full) and _TOO_LONG not in self.report.notes:
+            self.report.notes.append(_TOO_LONG)
         kept = frame[~dropped]
         for column in COLUMNS:
             _add(self.report.missing, column, int((kept[column] == "").sum()))

@@ -5,7 +5,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
 from tqdm import tqdm
 
 from carehelp.errors import CarehelpError
@@ -21,6 +23,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("dir", type=Path, metavar="DIR")
         parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there")
+        parser.add_argument(
+            "--vectors",
+            type=Path,
+            metavar="FOLDER",
+            help="keep the passages' vectors there: making them takes longest",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         bar: tqdm[Any] = tqdm(disable=options["verbosity"] == 0, mininterval=1)
@@ -30,8 +38,9 @@ class Command(BaseCommand):
             bar.total, bar.n = total, done
             bar.update(0)
 
+        make_tables()
         try:
-            results = evaluate(options["dir"], progress=progress)
+            results = evaluate(options["dir"], kept=options["vectors"], progress=progress)
         except CarehelpError as error:
             raise CommandError(str(error)) from error
         finally:
@@ -46,3 +55,12 @@ class Command(BaseCommand):
         for name, figures in results.items():
             row = "".join(f"{figures[column]:9.3f}" for column in COLUMNS)
             self.stdout.write(f"{name:9}{row}")
+
+
+def make_tables() -> None:
+    """In a fresh clone nothing has been migrated yet; the scratch tables are made like ours."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT to_regclass('app.rag_chunk') IS NULL")
+        (fresh,) = cursor.fetchone()
+    if fresh:
+        call_command("migrate", database="owner", interactive=False, verbosity=0)
