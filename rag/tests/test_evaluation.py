@@ -1,12 +1,19 @@
 """Measuring the search: the figures are right, and nothing is left behind."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections
 
-from rag.evaluation import _scores, read_folder
+from rag.evaluation import _scores, evaluate, read_folder
 from rag.models import Chunk
 
 TEXTS = {
@@ -96,3 +103,46 @@ def test_a_folder_that_is_none_is_refused_with_the_reason(folder, name, content,
     (folder / name).write_text(content)
     with pytest.raises(CommandError, match=said):
         call_command("evaluate_retrieval", str(folder), verbosity=0)
+
+
+def test_it_runs_from_a_fresh_clone(folder):
+    """Nothing was migrated there: the command alone makes what it needs."""
+    state = Path(tempfile.mkdtemp(prefix="carehelp-", dir="/tmp"))
+    state.chmod(0o755)
+    ours = {"CAREHELP_STATE_DIR": str(state), "DATABASE_URL": "", "EMBEDDINGS": "none"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "evaluate_retrieval", folder, "--json", folder / "out"],
+            cwd=settings.BASE_DIR,
+            env={k: v for k, v in os.environ.items() if not k.startswith("PY")} | ours,
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "out").read_text())["lexical"]["hit@5"] == 1
+
+
+def test_kept_vectors_are_not_made_again(database, folder):
+    kept = folder / "kept"
+    kept.mkdir()
+    evaluate(folder, kept=kept)
+    told = []
+    evaluate(folder, kept=kept, progress=lambda name, *_: told.append(name))
+    assert "passages to vectors" not in told
+    (folder / "corpus.jsonl").write_text(
+        (folder / "corpus.jsonl").read_text() + '\n{"_id": "d5", "text": "Un texte de plus."}'
+    )
+    evaluate(folder, kept=kept, progress=lambda *said: told.append(said))
+    assert ("passages to vectors", 1, 1) in told
+
+
+def test_a_folder_in_one_language_is_read_in_it(folder):
+    (folder / "corpus.jsonl").write_text(
+        "\n".join(
+            json.dumps({"_id": f"d{n}", "text": text})
+            for n, text in enumerate(["What is it and how do you treat it?"] * 19 + ["Psoriasis"])
+        )
+    )
+    assert read_folder(folder).languages == ["en"] * 20
