@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
 
+from accounts.fields import encrypted_fields
 from carehelp.database.identity import Principal, acting_as, run_as
 from carehelp.database.owned import PatientOwned, owned_models
 
@@ -38,9 +40,9 @@ async def _rows(model: type[PatientOwned], user_id: UUID) -> AsyncIterator[str]:
         with acting_as(Principal.patient(user_id)):
             batch = await run_as(_batch, model, user_id, last)
         for _, row in batch:
-            yield comma + json.dumps(row, cls=DjangoJSONEncoder, ensure_ascii=False)
+            yield comma + json.dumps(row, cls=Encoder, ensure_ascii=False)
             comma = ",\n"
-        if len(batch) < BATCH:
+        if len(batch) < _at_once(model):
             return
         last = batch[-1][0]
 
@@ -52,4 +54,16 @@ def _batch(
     if after is not None:
         rows = rows.filter(pk__gt=after)
     names = model.ownership.export
-    return [(row.pk, {name: getattr(row, name) for name in names}) for row in rows[:BATCH]]
+    batch = rows[: _at_once(model)]
+    return [(row.pk, {name: getattr(row, name) for name in names}) for row in batch]
+
+
+def _at_once(model: type[PatientOwned]) -> int:
+    return min([BATCH, *(field.rows_at_once for field in encrypted_fields(model))])
+
+
+class Encoder(DjangoJSONEncoder):
+    """Recordings and pictures as base64."""
+
+    def default(self, o: Any) -> Any:
+        return base64.b64encode(o).decode() if isinstance(o, bytes) else super().default(o)

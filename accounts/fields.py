@@ -1,4 +1,5 @@
-"""Patients' words at rest: AES-256-GCM, in a text field that only `save()` and `bulk_create()` write.
+"""Patients' words, voices and pictures at rest: AES-256-GCM, in fields that only `save()` and
+`bulk_create()` write.
 
 A sealed text is one format byte, one byte with the key's number, a 12-byte nonce, then ciphertext and
 tag. What it belongs to (table, column, user, the row's client-made `uid`) is authenticated with it, so
@@ -36,16 +37,22 @@ class Sealed(bytes):
         return self[1]
 
 
-def seal(text: str, column: str, user_id: UUID | str, uid: UUID | str) -> Sealed:
-    """Encrypt `text` for `column` ("table.column") of one row of one user, with the current key."""
+def seal(plain: str | bytes, column: str, user_id: UUID | str, uid: UUID | str) -> Sealed:
+    """Encrypt `plain` for `column` ("table.column") of one row of one user, with the current key."""
     number, cipher = next(iter(_ring().items()))
     nonce = os.urandom(NONCE_BYTES)
-    body = cipher.encrypt(nonce, text.encode(), _belongs_to(column, user_id, uid))
+    data = plain.encode() if isinstance(plain, str) else plain
+    body = cipher.encrypt(nonce, data, _belongs_to(column, user_id, uid))
     return Sealed(bytes([FORMAT, number]) + nonce + body)
 
 
 def unseal(blob: bytes, column: str, user_id: UUID | str, uid: UUID | str) -> str:
-    """The text again. Raises `cryptography.exceptions.InvalidTag` where it was changed or moved,
+    """The text again; see `unseal_bytes`."""
+    return unseal_bytes(blob, column, user_id, uid).decode()
+
+
+def unseal_bytes(blob: bytes, column: str, user_id: UUID | str, uid: UUID | str) -> bytes:
+    """The bytes again. Raises `cryptography.exceptions.InvalidTag` where it was changed or moved,
     `UnknownKey` where its key is not configured.
     """
     if len(blob) < HEADER_BYTES or blob[0] != FORMAT:
@@ -54,7 +61,7 @@ def unseal(blob: bytes, column: str, user_id: UUID | str, uid: UUID | str) -> st
     if cipher is None:
         raise UnknownKey(f"FIELD_ENCRYPTION_KEYS has no key {blob[1]}, which sealed this text.")
     nonce, body = blob[2:HEADER_BYTES], blob[HEADER_BYTES:]
-    return cipher.decrypt(nonce, bytes(body), _belongs_to(column, user_id, uid)).decode()
+    return cipher.decrypt(nonce, bytes(body), _belongs_to(column, user_id, uid))
 
 
 class UnknownKey(ValueError):
@@ -110,8 +117,9 @@ class _SealedAttribute(DeferredAttribute):
         return value
 
     def __set__(self, instance: Any, value: Any) -> None:
-        if value is not None and not isinstance(value, str | Sealed):
-            raise TypeError(f"{self.field.name} takes text")
+        if value is not None and not isinstance(value, self.field.plain | Sealed):
+            kind = "text" if self.field.plain is str else "bytes"
+            raise TypeError(f"{self.field.name} takes {kind}")
         instance.__dict__[self.field.attname] = value
 
 
@@ -122,16 +130,19 @@ class EncryptedTextField(models.BinaryField):
     """
 
     descriptor_class = _SealedAttribute
+    plain: type = str
+    rows_at_once = 500
+    """How many rows key rotation and export hold in memory."""
     sealed = True
     """Lets `carehelp.database.access` grant what key rotation needs."""
 
     def get_default(self) -> Any:
         return self.default if self.has_default() else None
 
-    def seal(self, text: str, row: Any) -> Sealed:
-        return seal(text, self._place, row.user_id, row.uid)
+    def seal(self, plain: Any, row: Any) -> Sealed:
+        return seal(plain, self._place, row.user_id, row.uid)
 
-    def open(self, blob: bytes, row: Any) -> str:
+    def open(self, blob: bytes, row: Any) -> Any:
         return unseal(blob, self._place, row.user_id, row.uid)
 
     @property
@@ -143,7 +154,8 @@ class EncryptedTextField(models.BinaryField):
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
         value = model_instance.__dict__.get(self.attname)
-        return self.seal(value, model_instance) if isinstance(value, str) else value
+        sealed = value is None or isinstance(value, Sealed)
+        return value if sealed else self.seal(value, model_instance)
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         if value is not None and not isinstance(value, Sealed):
@@ -155,6 +167,16 @@ class EncryptedTextField(models.BinaryField):
 
     def value_to_string(self, obj: Any) -> str:
         raise TypeError(f"{self.name} is encrypted and may not be dumped")
+
+
+class EncryptedBinaryField(EncryptedTextField):
+    """The same for bytes: a piece of a recording or a picture."""
+
+    plain = bytes
+    rows_at_once = 8
+
+    def open(self, blob: bytes, row: Any) -> bytes:
+        return unseal_bytes(blob, self._place, row.user_id, row.uid)
 
 
 def encrypted_fields(model: type[models.Model]) -> Iterable[EncryptedTextField]:

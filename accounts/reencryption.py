@@ -37,7 +37,8 @@ def reencrypt(field: EncryptedTextField) -> Iterator[int]:
 
 
 def _older(cursor: Any, field: EncryptedTextField) -> list[tuple[Any, ...]]:
-    cursor.execute(_SELECT.format(**_names(field)), [current_key_number(), BATCH])
+    at_once = min(BATCH, field.rows_at_once)
+    cursor.execute(_SELECT.format(**_names(field)), [current_key_number(), at_once])
     rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 
