@@ -11,6 +11,7 @@ import binascii
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -155,14 +156,20 @@ async def speech(data: bytes) -> Speech:
     return Speech(Media(clean, "audio/flac"), seconds)
 
 
-_children = Children(settings.MEDIA_PROCESSES, megabytes=1536, seconds=20.0)
-stop = _children.stop
+@cache
+def _children() -> Children:
+    return Children(settings.MEDIA_PROCESSES, megabytes=1536, seconds=20.0)
+
+
+def stop() -> None:
+    """End the children, also those that hang."""
+    _children().stop()
 
 
 async def _elsewhere(work: Callable[..., T], *args: Any, **options: Any) -> T:
     """`work` in a child process, and what went wrong there in words."""
     try:
-        return await _children.run(work, *args, **options)
+        return await _children().run(work, *args, **options)
     except Refusal as refusal:
         kind, detail = _REFUSALS[refusal.code]
         raise kind(detail, reason=refusal.code) from None

@@ -11,10 +11,14 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from carehelp.errors import Overloaded
 
 T = TypeVar("T")
 
 TASKS_PER_CHILD = 200
+MOST_WAITING = 32
 
 
 class Children:
@@ -23,12 +27,30 @@ class Children:
     def __init__(self, count: int, *, megabytes: int, seconds: float) -> None:
         self.count, self.megabytes, self.seconds = count, megabytes, seconds
         self._running: ProcessPoolExecutor | None = None
+        self._waiting = 0
+        self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]
+        self._places = WeakKeyDictionary()
 
     async def run(self, work: Callable[..., T], *args: Any, **options: Any) -> T:
-        """What `work` returns or raises.
+        """What `work` returns or raises. Its time begins when a child is free for it.
 
-        Raises `TimeoutError`, `MemoryError`, and `BrokenExecutor` where the child died.
+        Raises `TimeoutError`, `MemoryError`, `BrokenExecutor` where the child died, and `Overloaded`
+        where too many wait already.
         """
+        if self._waiting >= MOST_WAITING:
+            raise Overloaded("Too many files are being read.", retry_after=5)
+        self._waiting += 1
+        try:
+            async with self._place():
+                return await self._run(work, *args, **options)
+        finally:
+            self._waiting -= 1
+
+    def _place(self) -> asyncio.Semaphore:
+        loop = asyncio.get_running_loop()
+        return self._places.setdefault(loop, asyncio.Semaphore(self.count))
+
+    async def _run(self, work: Callable[..., T], *args: Any, **options: Any) -> T:
         pool = self.pool()
         try:
             async with asyncio.timeout(self.seconds):

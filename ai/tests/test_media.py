@@ -18,7 +18,8 @@ from PIL import Image
 from ai import media
 from ai.decoding import Refusal, redraw, respeak
 from ai.media import Unreadable, from_base64, picture, sniff, speech
-from carehelp.errors import Malformed, TooLarge, UnsupportedMedia
+from carehelp import children
+from carehelp.errors import Malformed, Overloaded, TooLarge, UnsupportedMedia
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -230,14 +231,29 @@ async def test_a_still_picture_is_wanted():
 
 
 async def test_a_child_that_dies_or_hangs_takes_nobody_with_it(monkeypatch):
-    monkeypatch.setattr(media._children, "seconds", 1.5)
+    monkeypatch.setattr(media._children(), "seconds", 1.5)
     await picture(image())
-    (child,) = media._children.pool()._processes.values()
+    (child,) = media._children().pool()._processes.values()
     with pytest.raises(Unreadable):
         await media._elsewhere(time.sleep, 60)
     child.join(5)
     assert not child.is_alive()
     assert (await picture(image())).mime_type == "image/jpeg"
+
+
+async def test_waiting_for_a_child_takes_nothing_of_the_time_to_read(monkeypatch):
+    await picture(image())
+    monkeypatch.setattr(media._children(), "seconds", 3)
+    naps = [media._elsewhere(time.sleep, 0.8) for _ in range(6)]
+    assert await asyncio.gather(*naps) == [None] * 6
+
+
+async def test_a_long_queue_is_told_to_come_again(monkeypatch):
+    monkeypatch.setattr(children, "MOST_WAITING", 2)
+    naps = [media._elsewhere(time.sleep, 0.1) for _ in range(4)]
+    ended = await asyncio.gather(*naps, return_exceptions=True)
+    assert [type(one) for one in ended] == [type(None)] * 2 + [Overloaded] * 2
+    assert ended[-1].retry_after
 
 
 async def test_decoding_does_not_hold_the_loop(caplog):
