@@ -289,7 +289,8 @@ class Walk:
         if self._only_unsupported:
             return NobodyOffers("no_provider")
         reason, retry_after = self._reasons[0] if self._reasons else ("provider_down", None)
-        return NobodyAnswered(reason, retry_after=retry_after)  # type: ignore[arg-type]
+        wait = retry_after or settings.AI_BREAKER_SECONDS
+        return NobodyAnswered(reason, retry_after=wait)  # type: ignore[arg-type]
 
     def deadline(self, rung: Rung) -> float:
         """When `rung` must be done with everything, on the loop's clock."""

@@ -47,6 +47,13 @@ def english_name(code: str) -> str:
     return _table()["languages"].get(code, {}).get("en", code)
 
 
+def name_of(code: str, language: str) -> str:
+    """What a language is called, in French or in English."""
+    entry = _table()["languages"].get(code, {})
+    name: str = entry.get("en" if language.startswith("en") else "fr", code)
+    return name
+
+
 def code_of(name: str) -> str | None:
     """Our code for `fr`, `fr-CM`, `french`, `Français` or `fra_Latn`; None for what we don't know."""
     wanted = fold(name).strip()

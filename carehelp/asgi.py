@@ -30,5 +30,5 @@ application = BodyLimit(
         }
     ),
     default=settings.REQUEST_MAX_BYTES,
-    larger=[("/admin/rag/document/upload/", settings.DOCUMENT_MAX_BYTES + 1024**2)],
+    larger=settings.UPLOADS,
 )

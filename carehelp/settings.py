@@ -205,6 +205,17 @@ DRAIN_SECONDS = env.float("DRAIN_SECONDS", default=60.0)
 MESSAGE_MAX_CHARACTERS = 4000
 REQUEST_MAX_BYTES = env.int("REQUEST_MAX_BYTES", default=256 * 1024)
 
+# Doors that take files: by path, how much of a body is read. Base64 makes three bytes four.
+_IMAGE_BODY, _AUDIO_BODY = (n * 4 // 3 + 65536 for n in (IMAGE_MAX_BYTES, AUDIO_MAX_BYTES))
+UPLOADS = [
+    ("/api/attachments/", 1024**2 + 65536),
+    ("/api/attachments", max(_IMAGE_BODY, _AUDIO_BODY)),
+    ("/api/transcribe", _AUDIO_BODY),
+    ("/api/analyze-image", _IMAGE_BODY),
+    ("/gateway", max(_IMAGE_BODY, _AUDIO_BODY)),
+    ("/admin/rag/document/upload/", DOCUMENT_MAX_BYTES + 1024**2),
+]
+
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "conversations.desk.apps.SiteConfig",
@@ -218,6 +229,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "adrf",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "channels",
     "axes",
     "carehelp.apps.CarehelpConfig",

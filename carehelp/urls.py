@@ -5,7 +5,7 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
 from carehelp import health, problem
-from conversations.doors import page
+from conversations.doors import gateway, page
 
 urlpatterns = [
     path("", page.page),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("metrics", health.metrics),
     path("api/users/", include("accounts.urls")),
     path("api/", include("conversations.doors.urls")),
+    path("gateway", gateway.GatewayView.as_view()),
     path("api/schema", SpectacularAPIView.as_view(permission_classes=[])),
     path("admin/", admin.site.urls),
     re_path(r"^admin$", health.to_admin),

@@ -36,6 +36,17 @@ class Triaged:
 
 
 @dataclass(frozen=True, slots=True)
+class Understood:
+    """What was heard and seen in what came with the message; a `Triaged` that counts it follows."""
+
+    type: ClassVar[str] = "transcript"
+    message_id: int
+    reply_id: int
+    transcript: str
+    attachments: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """What the answer rests on, numbered as the text cites it."""
 
@@ -90,8 +101,8 @@ class ClinicianSaid:
     author_title: str
 
 
-TurnEvent = Accepted | Triaged | Sources | Text | Finished
+TurnEvent = Accepted | Triaged | Understood | Sources | Text | Finished
 """What `take_turn` yields."""
 
-Event = Accepted | Triaged | Sources | Delta | Done | ClinicianSaid
+Event = Accepted | Triaged | Understood | Sources | Delta | Done | ClinicianSaid
 """What a follower sees."""

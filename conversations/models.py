@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from accounts.fields import EncryptedTextField
+from accounts.fields import EncryptedBinaryField, EncryptedTextField
 from carehelp.database.owned import ALL, Grants, Ownership, PatientOwned
 
 READABLE_CASE = (
@@ -61,7 +64,8 @@ class Message(PatientOwned):
 
     A reply is inserted empty and `running` with its question; from then on only the process that
     holds its lease writes it. `details` is JSON, the rest of what the doors answer (triage, sources,
-    provider, mode…), encrypted because it quotes the patient.
+    provider, mode…), encrypted because it quotes the patient; of a question what came with the words
+    (`attachments`, and whose transcript it `corrects`), null where nothing did.
     """
 
     class Role(models.TextChoices):
@@ -109,7 +113,15 @@ class Message(PatientOwned):
         clinician=Grants(select=ALL, where=READABLE_CASE.format(column="messages.conversation_id")),
         worker=Grants(
             select=("id", "role", "status", "runner", "leased_until"),
-            update=("content", "details", "status", "leased_until", "completed_at", "language"),
+            update=(
+                "content",
+                "details",
+                "status",
+                "leased_until",
+                "completed_at",
+                "language",
+                "level",
+            ),
             where="role = 'assistant'",
             update_where="role = 'assistant' AND status = 'running'",
             update_check="role = 'assistant'",
@@ -117,12 +129,29 @@ class Message(PatientOwned):
         export=("id", "conversation_id", "role", "content", "language", "level", "created_at"),
     )
 
+    @cached_property
+    def came_with(self) -> dict[str, Any]:
+        """Of a question: the `attachments` that it was sent with, and which message it `corrects`."""
+        question = self.role == self.Role.USER and self.details is not None
+        return json.loads(self.details) if question else {}
+
+    @cached_property
+    def attached(self) -> list[Attachment]:
+        """No query for a message that came alone."""
+        if not self.came_with.get("attachments"):
+            return []
+        return list(Attachment.objects.filter(message_id=self.pk).order_by("id"))
+
     @property
     def words(self) -> str:
-        """What was said; of a reply that its own process did not end, its chunks up to a gap.
+        """What was said, and what was heard or seen in what came with it; of a reply that its own
+        process did not end, its chunks up to a gap.
 
         Chunks may overlap: a flush whose commit was lost on the way back is written again, longer.
         """
+        if self.role == self.Role.USER:
+            said = [self.content or "", *(one.told for one in self.attached)]
+            return "\n".join(part for part in said if part)
         if self.content is not None or self.role != self.Role.ASSISTANT:
             return self.content or ""
         text = ""
@@ -154,6 +183,15 @@ class Message(PatientOwned):
         ]
 
 
+def without_misheard(rows: Iterable[Message], corrects: int | None = None) -> list[Message]:
+    """Leaves out what was heard wrongly and corrected since (lastly by a message that `corrects` it),
+    and the replies to it.
+    """
+    kept = list(rows)
+    misheard = {corrects, *(row.came_with.get("corrects") for row in kept)} - {None}
+    return [row for row in kept if not misheard & {row.pk, row.question_id}]
+
+
 class ReplyChunk(PatientOwned):
     """A piece of a reply, characters `start` to `end`, folded into it by the process that ends it.
 
@@ -178,6 +216,125 @@ class ReplyChunk(PatientOwned):
     class Meta:
         db_table = "reply_chunks"
         indexes = [models.Index(fields=["reply", "start"], name="chunks_of_reply")]
+
+
+class Attachment(PatientOwned):
+    """A recording or a picture, on its way or complete; its bytes are its pieces.
+
+    While it is sent in pieces they are the client's; once `complete` they are a copy made anew by
+    `ai.media` (FLAC or JPEG) and `mime_type` says what had been sent. `words` is what was heard or
+    seen in it.
+    """
+
+    class Kind(models.TextChoices):
+        AUDIO = "audio"
+        IMAGE = "image"
+
+    uid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
+    user = belongs_to(settings.AUTH_USER_MODEL)
+    message = belongs_to("conversations.Message", null=True)
+    client_key = models.CharField(max_length=64, null=True)  # noqa: DJ001  unique, or absent
+    kind = models.CharField(max_length=5, choices=Kind, blank=True, default="")
+    mime_type = models.CharField(max_length=40, blank=True, default="")
+    size = models.IntegerField()
+    received = models.IntegerField(default=0)
+    complete = models.BooleanField(default=False)
+    duration_s = models.FloatField(null=True)
+    words: Any = EncryptedTextField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    ownership = Ownership(
+        retention="With its message; an hour after it came where no message took it.",
+        parent=("message_id", "messages"),
+        patient=Grants(
+            select=ALL,
+            insert=ALL,
+            insert_check="message_id IS NULL",
+            update=(
+                "message_id",
+                "kind",
+                "mime_type",
+                "received",
+                "complete",
+                "duration_s",
+                "words",
+            ),
+            update_check=(
+                "message_id IS NULL OR EXISTS (SELECT 1 FROM messages AS parent "
+                "WHERE parent.id = message_id AND parent.user_id = (SELECT app.uid()))"
+            ),
+            delete=True,
+        ),
+        clinician=Grants(
+            select=ALL,
+            where=READABLE_CASE.format(
+                column="(SELECT conversation_id FROM messages AS m WHERE m.id = message_id)"
+            ),
+        ),
+        worker=Grants(
+            select=("id", "message_id", "created_at"), delete=True, where="message_id IS NULL"
+        ),
+        export=(
+            "id",
+            "message_id",
+            "kind",
+            "mime_type",
+            "size",
+            "duration_s",
+            "words",
+            "created_at",
+        ),
+    )
+
+    @property
+    def told(self) -> str:
+        """Its words as part of a message: what was heard is the patient's, what was seen is not."""
+        if not self.words or self.kind == self.Kind.AUDIO:
+            return self.words or ""
+        return f"[photo: {self.words}]"
+
+    class Meta:
+        db_table = "attachments"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "client_key"],
+                condition=Q(client_key__isnull=False),
+                name="one_attachment_per_client_key",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["message"], name="attachments_of_message"),
+            models.Index(
+                fields=["created_at"],
+                condition=Q(message__isnull=True),
+                name="attachments_waiting",
+            ),
+        ]
+
+
+class AttachmentPiece(PatientOwned):
+    """Bytes of an attachment, from `start` on."""
+
+    uid = models.UUIDField(default=uuid.uuid4, editable=False)
+    user = belongs_to(settings.AUTH_USER_MODEL)
+    attachment = belongs_to("conversations.Attachment", related_name="pieces")
+    start = models.IntegerField()
+    content: Any = EncryptedBinaryField()
+
+    ownership = Ownership(
+        retention="With its attachment.",
+        parent=("attachment_id", "attachments"),
+        patient=Grants(select=ALL, insert=ALL, delete=True),
+        export=("id", "attachment_id", "start", "content"),
+    )
+
+    class Meta:
+        db_table = "attachment_pieces"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["attachment", "start"], name="one_piece_per_start_of_attachment"
+            ),
+        ]
 
 
 class ErasedMessage(PatientOwned):

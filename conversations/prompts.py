@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ai.base import ChatMessage
 from carehelp.database.identity import run_as
-from conversations.models import Message
+from conversations.models import Message, without_misheard
 from conversations.remember import Opened
 from conversations.wording import say
 from rag.search import Passage
@@ -83,7 +83,7 @@ def _history(opened: Opened) -> list[ChatMessage]:
     ).order_by("-id")[:HISTORY_MESSAGES]
     kept: list[ChatMessage] = []
     room = HISTORY_CHARACTERS
-    for row in rows:
+    for row in without_misheard(rows, opened.corrects):
         said = row.words
         room -= len(said)
         if room < 0:

@@ -20,8 +20,9 @@ from django.utils import timezone
 from accounts import consents
 from accounts.models import User
 from carehelp.errors import Conflict, Gone, Invalid, NotFound, TurnInProgress
+from conversations import attachments
 from conversations.incoming import Incoming
-from conversations.models import Case, Conversation, ErasedMessage, Message
+from conversations.models import Attachment, Case, Conversation, ErasedMessage, Message
 from conversations.rendering import opening_details
 from triage import rulebook
 from triage.engine import Assessment, State, assess
@@ -37,8 +38,10 @@ RETRYABLE = (Message.Status.INTERRUPTED, Message.Status.FAILED, Message.Status.S
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A turn that is on record. `assessment` is None for one that had been sent before; `details` is
-    what the reply begins with.
+    """A turn that is on record. `question` is what is known of the patient's words: what was typed,
+    and what was heard or seen in `attached` once that is understood. `assessment` is None for a turn
+    that had been sent before; `readings` are all that triage made of it, `details` is what the reply
+    begins with.
     """
 
     conversation_id: int
@@ -49,8 +52,11 @@ class Opened:
     language: str
     client_message_id: str | None = None
     assessment: Assessment | None = None
+    readings: tuple[Assessment, ...] = ()
+    attached: tuple[Attachment, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
     consents: frozenset[str] = field(default_factory=frozenset)
+    corrects: int | None = None
     duplicate: bool = False
 
 
@@ -92,7 +98,7 @@ def _reopen(incoming: Incoming, runner: UUID, at: datetime) -> Opened:
     agreed = consents.granted(user.pk)
     question = Message.objects.get(pk=reply.question_id)
     again = replace(incoming, text=question.content or "", conversation_id=question.conversation_id)
-    conversation = _conversation(again, agreed)
+    conversation = _conversation(again, user, agreed)
     newest = _newest_reply(question)
     if newest.pk != reply.pk:
         return _opened(question, newest, duplicate=True)
@@ -113,7 +119,8 @@ def _already_sent(incoming: Incoming) -> Opened | None:
     ).first()
     if message is None:
         return None
-    if message.content != incoming.text:
+    sent = (message.content, message.came_with)
+    if sent != (incoming.text, _came_with(incoming)):
         raise Invalid("This client_message_id was used for another message.")
     return _opened(message, _newest_reply(message), duplicate=True)
 
@@ -131,33 +138,52 @@ def _refuse_erased(incoming: Incoming) -> None:
 def _record(incoming: Incoming, runner: UUID, at: datetime) -> Opened:
     user = User.objects.get(pk=incoming.user_id)
     agreed = consents.granted(user.pk)
-    conversation = _conversation(incoming, agreed)
+    conversation = _conversation(incoming, user, agreed)
     # Again, now that the conversation is ours: the same message may have come by another door.
     earlier = _already_sent(incoming)
     if earlier is not None:
         return earlier
     assessment = _assess(incoming, conversation, at)
     emergency = assessment.level is Level.EMERGENCY
-    _make_way(conversation, emergency)
+    _make_way(conversation, emergency, corrects=incoming.corrects)
     message = _question(incoming, conversation, assessment)
+    attachments.claim(incoming.attachments, message, lenient=emergency)
     if emergency:
-        _open_case(message, assessment, agreed)
-        _defer_erasure(conversation, agreed)
+        open_case(message, assessment, agreed)
     return _answering(message, assessment, runner, user, agreed)
 
 
-def _conversation(incoming: Incoming, agreed: frozenset[str]) -> Conversation:
+def _conversation(incoming: Incoming, user: User, agreed: frozenset[str]) -> Conversation:
     """Theirs and locked until the end of this transaction, or a new one."""
-    if incoming.conversation_id is None:
-        title = incoming.text.strip().splitlines()[0][:TITLE_CHARACTERS]
+    wanted = _corrected_in(incoming) if incoming.corrects else incoming.conversation_id
+    if wanted is None:
         return Conversation.objects.create(
-            user_id=incoming.user_id, title=title, expires_at=_expiry(agreed, None)
+            user=user,
+            title=title(incoming.text),
+            language=user.preferred_language,
+            expires_at=_expiry(agreed, None),
         )
-    found = Conversation.objects.select_for_update().filter(pk=incoming.conversation_id).first()
+    found = Conversation.objects.select_for_update().filter(pk=wanted).first()
     if found is None:
         raise NotFound("There is no such conversation.")
     found.expires_at = _expiry(agreed, found.expires_at)
     return found
+
+
+def title(words: str) -> str | None:
+    """The first line, shortened; None while nothing was said."""
+    return words.strip().partition("\n")[0][:TITLE_CHARACTERS].strip() or None
+
+
+def _corrected_in(incoming: Incoming) -> int:
+    """The conversation of the message that this one corrects: one of theirs that had to be heard."""
+    found = Message.objects.filter(pk=incoming.corrects, role=Message.Role.USER).first()
+    if found is None or incoming.conversation_id not in (None, found.conversation_id):
+        raise NotFound("There is no such message.")
+    if not found.came_with.get("attachments"):
+        raise Conflict("Only what was heard or seen in a recording or a picture can be corrected.")
+    conversation_id: int = found.conversation_id
+    return conversation_id
 
 
 def _expiry(agreed: frozenset[str], before: datetime | None) -> datetime | None:
@@ -169,25 +195,49 @@ def _expiry(agreed: frozenset[str], before: datetime | None) -> datetime | None:
 
 
 def _assess(incoming: Incoming, conversation: Conversation, at: datetime) -> Assessment:
-    context = json.loads(conversation.context or "{}")
-    state = State.from_json(context["triage"]) if "triage" in context else None
     assessment, state = assess(
         incoming.text,
         rulebook.current(),
-        state=state,
+        state=known_state(conversation),
         declared=incoming.subject,
-        language=incoming.language,
+        language=_language(incoming, conversation),
         at=at,
     )
-    conversation.context = json.dumps(context | {"triage": state.to_json()})
-    conversation.language = assessment.language
-    conversation.save(update_fields=["context", "language", "updated_at", "expires_at"])
+    if incoming.text:
+        keep_state(conversation, state, assessment.language)
+    else:
+        # Nothing was said yet: that establishes nothing, until what came with it is understood.
+        conversation.save(update_fields=["updated_at", "expires_at"])
     return assessment
 
 
-def _make_way(conversation: Conversation, emergency: bool) -> None:
-    """One running turn a conversation; an emergency stops it, anything else waits its turn."""
+def _language(incoming: Incoming, conversation: Conversation) -> str:
+    """As asked for; where nothing was typed to tell it by, the conversation's."""
+    silent = incoming.language == "auto" and not incoming.text
+    return conversation.language if silent else incoming.language
+
+
+def known_state(conversation: Conversation) -> State | None:
+    """What triage knows of each subject of a conversation."""
+    context = json.loads(conversation.context or "{}")
+    return State.from_json(context["triage"]) if "triage" in context else None
+
+
+def keep_state(conversation: Conversation, state: State, language: str) -> None:
+    context = json.loads(conversation.context or "{}")
+    conversation.context = json.dumps(context | {"triage": state.to_json()})
+    conversation.language = language
+    conversation.save(update_fields=["context", "language", "updated_at", "expires_at"])
+
+
+def _make_way(conversation: Conversation, emergency: bool, *, corrects: int | None = None) -> None:
+    """One running turn a conversation; an emergency stops it, a correction stops the answer to what
+    was misheard, anything else waits its turn.
+    """
     running = Message.objects.filter(conversation=conversation, status=Message.Status.RUNNING)
+    if corrects is not None:
+        mistaken = running.filter(question_id=corrects)
+        mistaken.update(status=Message.Status.STOPPED, completed_at=Now())
     if emergency:
         running.update(status=Message.Status.STOPPED, completed_at=Now())
     elif running.exists():
@@ -200,10 +250,17 @@ def _question(incoming: Incoming, conversation: Conversation, assessment: Assess
         conversation=conversation,
         role=Message.Role.USER,
         content=incoming.text,
+        details=json.dumps(_came_with(incoming)) if _came_with(incoming) else None,
         language=assessment.language,
         level=assessment.level,
         client_message_id=incoming.client_message_id,
     )
+
+
+def _came_with(incoming: Incoming) -> dict[str, Any]:
+    """What a question keeps besides its words; see `Message.came_with`."""
+    sent = {"attachments": list(incoming.attachments), "corrects": incoming.corrects}
+    return {name: value for name, value in sent.items() if value}
 
 
 def _answering(
@@ -223,11 +280,18 @@ def _answering(
         runner=runner,
         leased_until=Now() + LEASE,
     )
-    opened = _opened(question, reply)
-    return replace(opened, assessment=assessment, details=details, consents=agreed)
+    return replace(
+        _opened(question, reply),
+        assessment=assessment,
+        readings=(assessment,),
+        attached=tuple(question.attached),
+        details=details,
+        consents=agreed,
+    )
 
 
-def _open_case(message: Message, assessment: Assessment, agreed: frozenset[str]) -> None:
+def open_case(message: Message, assessment: Assessment, agreed: frozenset[str]) -> None:
+    """An emergency for a clinician, who may take three days where the patient allows it."""
     Case.objects.create(
         user_id=message.user_id,
         conversation_id=message.conversation_id,
@@ -236,13 +300,9 @@ def _open_case(message: Message, assessment: Assessment, agreed: frozenset[str])
         rules=[match.id for match in assessment.matches],
         readable=CLINICIAN_REVIEW in agreed,
     )
-
-
-def _defer_erasure(conversation: Conversation, agreed: frozenset[str]) -> None:
-    """What a clinician may read waits for one, three days at most."""
     if CLINICIAN_REVIEW in agreed and STORE_HISTORY not in agreed:
-        conversation.expires_at = timezone.now() + REVIEW
-        conversation.save(update_fields=["expires_at"])
+        conversation = Conversation.objects.filter(pk=message.conversation_id)
+        conversation.update(expires_at=timezone.now() + REVIEW)
 
 
 def _opened(message: Message, reply: Message, *, duplicate: bool = False) -> Opened:
@@ -254,5 +314,6 @@ def _opened(message: Message, reply: Message, *, duplicate: bool = False) -> Ope
         question=message.content or "",
         language=message.language,
         client_message_id=message.client_message_id,
+        corrects=message.came_with.get("corrects"),
         duplicate=duplicate,
     )

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from conversations import wording
 from conversations.events import Accepted
-from conversations.models import Conversation, Message
+from conversations.models import Attachment, Conversation, Message
 from triage import render, rulebook
 from triage.engine import Assessment
 
@@ -48,6 +48,8 @@ def turn_json(
         "language": details.get("language"),
         "emergency": triage.get("level") == "emergency",
         "triage": triage or None,
+        "transcript": details.get("transcript"),
+        "attachments": details.get("attachments", []),
         "disclaimer": details.get("disclaimer"),
         "sources": details.get("sources", []),
         "provider": details.get("provider"),
@@ -71,12 +73,31 @@ def message_json(message: Message) -> dict[str, Any]:
         "created_at": message.created_at.isoformat(),
     }
     if message.role == Message.Role.USER:
-        return shown | {"client_message_id": message.client_message_id}
+        return shown | {
+            "content": message.content or "",
+            "client_message_id": message.client_message_id,
+            "attachments": [attachment_json(one) for one in message.attached],
+            "corrects": message.came_with.get("corrects"),
+        }
     return shown | {
         "reply_to": message.question_id,
         "sources": details.get("sources", []),
         "mode": details.get("mode"),
         "mode_reason": details.get("mode_reason"),
+    }
+
+
+def attachment_json(one: Attachment) -> dict[str, Any]:
+    """An upload as its patient sees it: how far it has come, and what was heard or seen in it."""
+    return {
+        "id": one.pk,
+        "kind": one.kind or None,
+        "mime_type": one.mime_type or None,
+        "bytes": one.size,
+        "offset": one.received,
+        "complete": one.complete,
+        "duration_s": one.duration_s,
+        "text": one.words,
     }
 
 

@@ -18,11 +18,20 @@ from django.utils import timezone
 from ai.ladder import CutOff, NobodyAnswered, Reason, ladder, open_chat
 from carehelp.database.identity import run_as
 from carehelp.metrics import TRIAGE_SECONDS, TRIAGED
-from conversations import compose, prompts, wording
-from conversations.events import Accepted, Finished, Sources, Text, Triaged, TurnEvent
+from conversations import abroad, compose, prompts, wording
+from conversations.events import (
+    Accepted,
+    Finished,
+    Sources,
+    Text,
+    Triaged,
+    TurnEvent,
+    Understood,
+)
 from conversations.incoming import Incoming
 from conversations.models import Message
 from conversations.remember import Opened, SentTwiceAtOnce, open_turn
+from conversations.understand import understand
 from rag.search import Passage, search
 from triage import rulebook
 from triage.engine import Assessment, assess
@@ -30,7 +39,6 @@ from triage.levels import Level
 
 logger = logging.getLogger(__name__)
 
-MAJORITY_YEARS = 18
 WITH_A_MODEL_MS, WITHOUT_A_MODEL_MS = 150, 3000
 """How long passages may take: a model can do without them, a composed answer is made of them."""
 
@@ -56,7 +64,9 @@ async def take_turn(
 ) -> AsyncGenerator[TurnEvent, None]:
     """The turn as events: Accepted, Triaged, Sources?, Text…, Finished.
 
-    A message that had been sent before yields only Accepted. `slot` is held while a model answers.
+    Where something came with the words, Understood and a second Triaged follow the first, unless the
+    words are an emergency by themselves. A message that had been sent before yields only Accepted.
+    `slot` is held while a model answers.
     """
     opened = await _remember(incoming, runner)
     yield _accepted(opened)
@@ -64,12 +74,23 @@ async def take_turn(
         return
     turn = Turn(opened, opened.assessment, incoming.brief)
     yield Triaged(turn.details)
+    if opened.attached and turn.assessment.level is not Level.EMERGENCY:
+        turn.learn(await understand(opened, incoming, *turn.may_go_abroad()))
+        yield turn.understood()
+        yield Triaged(turn.details)
     if turn.assessment.level is Level.EMERGENCY:
         yield Text(turn.standing_advice())
         yield Finished(Status.COMPLETED, turn.answered_by("rules_only", None))
         return
-    patience = WITH_A_MODEL_MS if ladder("chat_stream").ready() else WITHOUT_A_MODEL_MS
-    passages = await search(opened.question, language=opened.language, budget_ms=patience)
+    if not turn.opened.question:
+        yield Text(turn.checklist())
+        yield Finished(Status.COMPLETED, turn.answered_by("offline", turn.why_missed()))
+        return
+    passages = await search(
+        turn.opened.question,
+        language=turn.opened.language,
+        budget_ms=WITH_A_MODEL_MS if ladder("chat_stream").ready() else WITHOUT_A_MODEL_MS,
+    )
     async with slot():
         async for event in _answer(turn, passages):
             yield event
@@ -86,6 +107,45 @@ class Turn:
 
     def __post_init__(self) -> None:
         self.details = self.opened.details
+
+    def learn(self, opened: Opened) -> None:
+        """What came with the words has been understood, as far as it could be."""
+        assert opened.assessment is not None
+        self.opened, self.assessment = opened, opened.assessment
+        self.details.update(opened.details)
+
+    def understood(self) -> Understood:
+        return Understood(
+            self.opened.message_id,
+            self.opened.reply_id,
+            self.details["transcript"] or "",
+            self.details["attachments"],
+        )
+
+    def may_go_abroad(self) -> tuple[bool, Reason]:
+        """Whether providers abroad may be asked, and why not."""
+        return abroad.may_go(self.opened.consents, *self.opened.readings)
+
+    def why_missed(self) -> str | None:
+        """Why something that came with the words was not understood; None where all was."""
+        reasons = (one["reason"] for one in self.details.get("attachments", ()))
+        return next((reason for reason in reasons if reason), None)
+
+    def missed(self) -> str:
+        """Says which recording or picture was not understood, and what would help."""
+        return wording.missed(self.details.get("attachments", ()), self.opened.language)
+
+    def checklist(self) -> str:
+        """What was missed, and by which signs to judge without us."""
+        parts = [self.missed(), self.details["triage"]["advice"]]
+        return "\n\n".join(part for part in parts if part)
+
+    def preface(self) -> str:
+        """What stands before a model's answer to words that are not all there is."""
+        if not self.missed():
+            return ""
+        unknown = self.assessment.level is Level.UNKNOWN
+        return (self.checklist() if unknown else self.missed()) + "\n\n"
 
     def standing_advice(self) -> str:
         """The rule's reviewed advice, then what the patient can do so that they can be reached."""
@@ -136,14 +196,15 @@ def _accepted(opened: Opened) -> Accepted:
 async def _answer(turn: Turn, passages: list[Passage]) -> AsyncGenerator[TurnEvent, None]:
     """The ladder of models streams; where nobody answers, the answer is composed."""
     opened = turn.opened
-    abroad, why_not = _may_go_abroad(turn)
+    may_go, why_not = turn.may_go_abroad()
     messages = await prompts.conversation(opened, turn.assessment, passages, brief=turn.brief)
     try:
-        async with open_chat(messages, abroad=abroad, reason_if_not_abroad=why_not) as answer:
+        async with open_chat(messages, abroad=may_go, reason_if_not_abroad=why_not) as answer:
             turn.details["sources"] = sources_json(passages)
             yield Sources(opened.reply_id, turn.details["sources"])
             mode = "fallback" if answer.fell_back else "normal"
             details = turn.answered_by(mode, answer.reason, answer.provider, answer.model)
+            yield Text(turn.preface())
             try:
                 async for piece in answer:
                     yield Text(piece)
@@ -168,23 +229,12 @@ def _composed(turn: Turn, passages: list[Passage], reason: str) -> list[TurnEven
         longest=compose.BRIEF if turn.brief else compose.LONGEST,
     )
     turn.details["sources"] = sources_json(composed.cited)
+    said = [turn.missed(), composed.text + turn.questions()]
     return [
         Sources(opened.reply_id, turn.details["sources"]),
-        Text(composed.text + turn.questions()),
+        Text("\n\n".join(part for part in said if part)),
         Finished(Status.COMPLETED, turn.answered_by("offline", reason)),
     ]
-
-
-def _may_go_abroad(turn: Turn) -> tuple[bool, Reason]:
-    """Whether providers abroad may be asked, and why not."""
-    if _is_about_a_minor(turn.assessment):
-        return False, "minor"
-    return "ai_provider_abroad" in turn.opened.consents, "no_consent"
-
-
-def _is_about_a_minor(assessment: Assessment) -> bool:
-    age = assessment.facts.get("age_years")
-    return assessment.subject.startswith("child") or (age is not None and age < MAJORITY_YEARS)
 
 
 def sources_json(passages: list[Passage]) -> list[dict[str, Any]]:

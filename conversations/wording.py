@@ -5,6 +5,9 @@ Not clinically reviewed. French first; a language that is missing reads the Fren
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 LANGUAGES = ("fr", "en", "pcm")
 
 DISCLAIMER = {
@@ -14,6 +17,13 @@ DISCLAIMER = {
     "nearest hospital at once.",
     "pcm": "Carehelp di give information, e no fit take doctor place. If danger dey, go nearest "
     "hospital quick quick.",
+}
+
+BY_A_MODEL = {
+    "fr": "Cette description vient d'un modèle d'IA, qui peut se tromper : ce n'est pas un "
+    "diagnostic.",
+    "en": "This description comes from an AI model, which can be wrong: it is not a diagnosis.",
+    "pcm": "Na AI model write this, e fit make mistake: no be doctor talk.",
 }
 
 CALL_BACK = {
@@ -43,6 +53,50 @@ QUESTIONS = {
     "en": "To guide you better:",
     "pcm": "Make we fit guide you well:",
 }
+
+NOT_HEARD = {
+    "fr": "Nous n'avons pas pu comprendre votre enregistrement. Écrivez-nous en quelques mots ce que "
+    "vous y dites.",
+    "en": "We could not understand your recording. Write to us in a few words what you say in it.",
+    "pcm": "We no fit understand your voice message. Write small wetin you talk inside.",
+}
+
+NOT_SEEN = {
+    "fr": "Nous n'avons pas pu regarder votre photo. Décrivez en quelques mots ce qu'elle montre.",
+    "en": "We could not look at your picture. Describe in a few words what it shows.",
+    "pcm": "We no fit look your picture. Write small wetin e di show.",
+}
+
+STAYS_HERE = {
+    "no_consent": {
+        "fr": "Il faudrait l'envoyer à l'étranger, ce que vous n'avez pas accepté. Vous pouvez "
+        "l'accepter dans vos choix.",
+        "en": "It would have to be sent abroad, which you have not allowed. You can allow it in your "
+        "choices.",
+        "pcm": "E for must go outside country, and you never gree. You fit gree for your choices.",
+    },
+    "minor": {
+        "fr": "Il s'agit d'un mineur : rien n'est envoyé à l'étranger.",
+        "en": "This is about a minor: nothing is sent abroad.",
+        "pcm": "Na pikin matter: we no di send anything outside country.",
+    },
+}
+
+
+def missed(attachments: Sequence[Mapping[str, Any]], language: str) -> str:
+    """What to say of recordings and pictures that were not understood, each sentence once."""
+    said: dict[str, None] = {}
+    for one in attachments:
+        if not one["understood"]:
+            said[say(NOT_HEARD if one["kind"] == "audio" else NOT_SEEN, language)] = None
+            if why := STAYS_HERE.get(one["reason"]):
+                said[say(why, language)] = None
+    return " ".join(said)
+
+
+def of_a_picture(language: str) -> str:
+    """What stands beside a picture's description."""
+    return f"{say(BY_A_MODEL, language)} {say(DISCLAIMER, language)}"
 
 
 def say(table: dict[str, str], language: str) -> str:

@@ -32,10 +32,12 @@ class ContractServer:
         self.requests: list[dict[str, Any]] = []
         self.open = self.left = self.finished = 0
         self.most_open = 0
+        self.streaming = asyncio.Event()
         self.served = ["text-embedding-small", "qwen2.5-7b-instruct"]
         self.pulled = ["llama3.1:8b", "llava:7b", "nomic-embed-text"]
         self.pause = 0.0
         self.words = WORDS
+        self.answers = dict(TASK_ANSWERS)
         self.url = ""
 
     def application(self) -> web.Application:
@@ -98,7 +100,7 @@ class ContractServer:
         form = await request.post()
         if refusal := refused(fault_of(str(form["model"]))):
             return refusal
-        return web.json_response({"text": "J'ai mal à la tête."})
+        return web.json_response(self.answers["automatic-speech-recognition"])
 
     async def _stream(
         self, request: web.Request, fault: str, dialect: Dialect
@@ -107,6 +109,7 @@ class ContractServer:
         response.content_type = "text/html" if fault == "wrong-type" else dialect.content_type
         self.open += 1
         self.most_open = max(self.open, self.most_open)
+        self.streaming.set()
         try:
             await response.prepare(request)
             async for line in self._lines(fault, dialect):
@@ -190,7 +193,7 @@ class ContractServer:
             await asyncio.sleep(30)
         if fault_of(model) == "malformed":
             return web.Response(text="<html>", content_type="application/json")
-        return web.json_response(TASK_ANSWERS[task_of(model)])
+        return web.json_response(self.answers[task_of(model)])
 
     async def features(self, request: web.Request) -> web.Response:
         body = await self._body(request)

@@ -15,6 +15,7 @@ from ai.providers.huggingface import HuggingFace
 from ai.providers.ollama import Ollama
 from ai.providers.openai_style import Chunks, LMStudio, OpenAI
 from ai.tests.contract_server import ANSWER
+from ai.tests.hub import forget_what_was_looked_up, hugging_face
 
 QUESTION = [ChatMessage("system", "Be brief."), ChatMessage("user", "Bonjour")]
 PICTURE = Media(b"\xff\xd8\xff", "image/jpeg")
@@ -24,19 +25,8 @@ SPEECH = Media(b"OggS....", "audio/ogg")
 @pytest.fixture
 def hub(settings, server, monkeypatch):
     """Hugging Face's hub, router and tasks, at the contract server."""
-    from huggingface_hub import constants
-    from huggingface_hub.inference import _providers as providers
-    from huggingface_hub.utils import _detect_agent
-
-    settings.HF_API_TOKEN, settings.HF_ROUTER_URL = "hf_test", server.url
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", "/nonexistent")
-    monkeypatch.setattr(_detect_agent, "_registry", None)
-    monkeypatch.setattr(providers.CONVERSATIONAL_AUTO_ROUTER, "base_url", server.url)
-    for helper in providers.PROVIDERS["hf-inference"].values():
-        monkeypatch.setattr(helper, "base_url", f"{server.url}/hf-inference")
-    yield server
-    forget_what_was_looked_up()
+    with hugging_face(server, settings, monkeypatch):
+        yield server
 
 
 async def text_of(provider, messages=QUESTION):
@@ -245,15 +235,6 @@ async def complaints_about(work, caplog):
     finally:
         loop.set_debug(False)
     return [r.getMessage() for r in caplog.records if "Executing" in r.getMessage()]
-
-
-def forget_what_was_looked_up():
-    from huggingface_hub.inference._providers import _common, hf_inference
-    from huggingface_hub.utils import _detect_agent
-
-    _detect_agent._registry = None
-    _common._fetch_inference_provider_mapping.cache_clear()
-    hf_inference._check_supported_task.cache_clear()
 
 
 def test_cold_clients_import_and_look_up_in_other_threads():

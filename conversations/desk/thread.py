@@ -128,14 +128,21 @@ def _bubble(
     return Bubble(
         id=message.pk,
         who=WHO[Message.Role(message.role)],
-        text=message.content or "",
+        text=message.words if message.role == Message.Role.USER else message.content or "",
         at=message.created_at,
-        level=message.level if message.role == Message.Role.USER else "",
+        level=_level(message, triage),
         note=_note(message, details),
         opened=message.pk == opened_by,
         signs=[_sign(rule) for rule in triage.get("rules", ())],
         sources=[_source(source) for source in details.get("sources", ())],
     )
+
+
+def _level(message: Message, triage: Mapping[str, Any]) -> str:
+    """Of a question: as it stood once everything that came with it was understood."""
+    if message.role != Message.Role.USER:
+        return ""
+    return str(triage.get("level") or message.level)
 
 
 def _sign(rule: Mapping[str, Any]) -> Sign:

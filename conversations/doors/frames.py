@@ -13,10 +13,11 @@ from conversations.events import (
     Event,
     Sources,
     Triaged,
+    Understood,
 )
 
 TOLD_BEFORE = {
-    *("response", "triage", "sources"),
+    *("response", "triage", "sources", "transcript", "attachments"),
     *("conversation_id", "message_id", "client_message_id", "duplicate"),
 }
 
@@ -37,6 +38,13 @@ def frame_of(event: Event, save_data: bool = False) -> dict[str, Any]:
             }
         case Triaged():
             return lean_triage(event.triage) if save_data else event.triage
+        case Understood():
+            return {
+                "message_id": event.message_id,
+                "reply_id": event.reply_id,
+                "transcript": event.transcript,
+                "attachments": event.attachments,
+            }
         case Sources():
             return {"reply_id": event.reply_id, "sources": event.sources}
         case Delta():

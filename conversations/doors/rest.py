@@ -23,7 +23,12 @@ from carehelp.errors import NotFound, NotSignedIn
 from carehelp.problem import from_exception
 from conversations import live, turn
 from conversations.doors import lean, sse
-from conversations.doors.serializers import ChatSerializer, TitleSerializer, TriageSerializer
+from conversations.doors.serializers import (
+    ChatSerializer,
+    TitleSerializer,
+    TriageSerializer,
+    incoming_of,
+)
 from conversations.incoming import Incoming
 from conversations.models import Conversation, Message
 from conversations.rendering import conversation_json, message_json, triage_json
@@ -58,26 +63,22 @@ def _incoming(request: Request) -> tuple[Incoming, bool]:
     asked = ChatSerializer(data=request.data)
     asked.is_valid(raise_exception=True)
     data = asked.validated_data
-    key = data.get("client_message_id") or request.headers.get("Idempotency-Key", "")[:64] or None
-    incoming = Incoming(
-        user_id=_user_id(request),
-        text=data["message"],
-        conversation_id=data.get("conversation_id"),
-        language=data["language"],
-        client_message_id=key,
-        subject=data.get("subject") or {},
-        brief=lean.wanted(request),
-    )
+    key = idempotency_key(request)
+    incoming = incoming_of(user_id(request), data, key=key, brief=lean.wanted(request))
     return incoming, data["stream"]
 
 
-def _user_id(request: Request) -> UUID:
+def idempotency_key(request: Request) -> str | None:
+    return request.headers.get("Idempotency-Key", "")[:64] or None
+
+
+def user_id(request: Request) -> UUID:
     if not request.user:
         raise request._request.identity_refused or NotSignedIn(
             headers={"WWW-Authenticate": "Bearer"}
         )
-    user_id: UUID = request.user.id
-    return user_id
+    caller: UUID = request.user.id
+    return caller
 
 
 def _with_triage(exc: Exception, request: Request) -> Exception:
@@ -125,7 +126,7 @@ class RetryView(APIView):
     """Ask again after an answer was cut off; a new reply to the same question."""
 
     async def post(self, request: Request, reply_id: int) -> HttpResponseBase:
-        accepted = await live.start(Incoming(user_id=_user_id(request), retry_of=reply_id))
+        accepted = await live.start(Incoming(user_id=user_id(request), retry_of=reply_id))
         if sse.accepted_by(request):
             return sse.stream(accepted, live.follow(accepted.reply_id), lean.wanted(request))
         return _turn(request, await live.ended(accepted.reply_id))
@@ -154,7 +155,7 @@ class TicketView(APIView):
     """A ticket that opens one WebSocket, since a browser cannot send a token with it."""
 
     async def post(self, request: Request) -> Response:
-        ticket = await tickets.issue(_user_id(request))
+        ticket = await tickets.issue(user_id(request))
         return Response({"ticket": ticket, "expires_in": tickets.LIFETIME_SECONDS}, status=201)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from rest_framework import serializers
+from rest_framework.fields import empty
 
-from conversations.languages import NAMES, code_of
+from ai.language import code_of, codes
+from conversations.incoming import Incoming
+
+ATTACHMENTS_AT_ONCE = 4
 
 
 class LanguageField(serializers.CharField):
@@ -18,7 +24,7 @@ class LanguageField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
         code = "auto" if name.casefold() == "auto" else code_of(name)
-        return code or self.fail("unknown", known=", ".join(NAMES))
+        return code or self.fail("unknown", known=", ".join(codes()))
 
 
 class StrictBooleanField(serializers.BooleanField):
@@ -39,6 +45,26 @@ class StrictCharField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class WordsField(StrictCharField):
+    """What a patient typed; nothing need be where something is attached."""
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        given = super().get_value(dictionary)
+        silent = given is empty or given is None or (isinstance(given, str) and not given.strip())
+        return _SILENT if silent and dictionary.get("attachments") else given
+
+    def run_validation(self, data: Any = empty) -> str:
+        return "" if data is _SILENT else super().run_validation(data)
+
+
+_SILENT: Any = object()
+
+
+class IdField(serializers.IntegerField):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=2**63 - 1, **options)
+
+
 class SubjectSerializer(serializers.Serializer[dict[str, Any]]):
     """Whom the message is about."""
 
@@ -53,14 +79,37 @@ class SubjectSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class ChatSerializer(serializers.Serializer[dict[str, Any]]):
-    message = StrictCharField(max_length=settings.MESSAGE_MAX_CHARACTERS)
-    conversation_id = serializers.IntegerField(
-        min_value=1, max_value=2**63 - 1, required=False, allow_null=True
+    """`message`, `attachments`, or both. `corrects` is a message of theirs that was heard wrongly."""
+
+    message = WordsField(max_length=settings.MESSAGE_MAX_CHARACTERS)
+    conversation_id = IdField(required=False, allow_null=True)
+    attachments = serializers.ListField(
+        child=IdField(), max_length=ATTACHMENTS_AT_ONCE, required=False
     )
+    corrects = IdField(required=False, allow_null=True)
     language = LanguageField(default="auto")
     client_message_id = StrictCharField(max_length=64, required=False, allow_null=True)
     stream = StrictBooleanField(default=False)
     subject = SubjectSerializer(required=False, allow_null=True)
+
+
+def incoming_of(
+    user_id: UUID, data: Mapping[str, Any], *, key: str | None = None, brief: bool = False
+) -> Incoming:
+    """What `ChatSerializer` let through, as a turn takes it. `key` stands in for a
+    `client_message_id` that is not there.
+    """
+    return Incoming(
+        user_id=user_id,
+        text=data["message"],
+        conversation_id=data.get("conversation_id"),
+        language=data["language"],
+        client_message_id=data.get("client_message_id") or key,
+        subject=data.get("subject") or {},
+        attachments=tuple(dict.fromkeys(data.get("attachments", ()))),
+        corrects=data.get("corrects"),
+        brief=brief,
+    )
 
 
 class TriageSerializer(serializers.Serializer[dict[str, Any]]):
@@ -78,12 +127,38 @@ class SendSerializer(ChatSerializer):
 
 
 class ReplySerializer(serializers.Serializer[dict[str, Any]]):
-    reply_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    reply_id = IdField()
 
 
 class ConversationSerializer(serializers.Serializer[dict[str, Any]]):
-    conversation_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    conversation_id = IdField()
 
 
 class ResumeSerializer(ReplySerializer):
     offset = serializers.IntegerField(min_value=0, max_value=10**9, default=0)
+
+
+class BeginSerializer(serializers.Serializer[dict[str, Any]]):
+    """How many bytes will come in pieces."""
+
+    bytes = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
+
+
+class AppendSerializer(serializers.Serializer[dict[str, Any]]):
+    offset = serializers.IntegerField(min_value=0, max_value=2**31 - 1)
+
+
+class HearSerializer(serializers.Serializer[dict[str, Any]]):
+    language = LanguageField(default="auto")
+
+
+class LookSerializer(HearSerializer):
+    prompt = StrictCharField(
+        max_length=settings.MESSAGE_MAX_CHARACTERS, default="", allow_blank=True
+    )
+
+
+class TranslateSerializer(serializers.Serializer[dict[str, Any]]):
+    text = StrictCharField(max_length=settings.MESSAGE_MAX_CHARACTERS)
+    target_language = StrictCharField(max_length=40)
+    source_language = LanguageField(default="auto")

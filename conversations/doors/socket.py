@@ -40,6 +40,7 @@ from conversations.doors.serializers import (
     ReplySerializer,
     ResumeSerializer,
     SendSerializer,
+    incoming_of,
 )
 from conversations.events import Accepted, Delta, Event
 from conversations.incoming import Incoming
@@ -142,15 +143,7 @@ class ChatSocket(AsyncWebsocketConsumer):
     async def _send(self, frame: dict[str, Any]) -> None:
         data = checked(SendSerializer, frame)
         assert self.principal is not None
-        incoming = Incoming(
-            user_id=UUID(self.principal.sub),
-            text=data["message"],
-            conversation_id=data.get("conversation_id"),
-            language=data["language"],
-            client_message_id=data["client_message_id"],
-            subject=data.get("subject") or {},
-        )
-        await self._follow(await live.start(incoming))
+        await self._follow(await live.start(incoming_of(UUID(self.principal.sub), data)))
 
     async def _retry(self, frame: dict[str, Any]) -> None:
         data = checked(ReplySerializer, frame)

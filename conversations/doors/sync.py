@@ -11,7 +11,6 @@ import binascii
 import time
 from collections.abc import Iterable
 from typing import Any
-from uuid import UUID
 
 import orjson
 from adrf.views import APIView
@@ -23,7 +22,7 @@ from carehelp.database.identity import run_as
 from carehelp.errors import CarehelpError, Invalid
 from carehelp.problem import as_problem
 from conversations import live, turn
-from conversations.doors.serializers import ChatSerializer, StrictCharField
+from conversations.doors.serializers import ChatSerializer, StrictCharField, incoming_of
 from conversations.incoming import Incoming
 from conversations.models import Conversation, Message
 from conversations.rendering import conversation_json, message_json, triage_json
@@ -54,24 +53,13 @@ class SyncView(APIView):
         asked.is_valid(raise_exception=True)
         data = asked.validated_data
         last = read_cursor(data.get("cursor"))
-        items = [_incoming(request.user.id, item) for item in data["queued"]]
+        items = [incoming_of(request.user.id, item) for item in data["queued"]]
         readings = [turn.read(item) for item in items]
         results = await _send_all(items, readings)
         changes, last, more = await run_as(_changes, last)
         return Response(
             {"results": results, "changes": changes, "cursor": write_cursor(last), "more": more}
         )
-
-
-def _incoming(user_id: UUID, item: dict[str, Any]) -> Incoming:
-    return Incoming(
-        user_id=user_id,
-        text=item["message"],
-        conversation_id=item.get("conversation_id"),
-        language=item["language"],
-        client_message_id=item["client_message_id"],
-        subject=item.get("subject") or {},
-    )
 
 
 async def _send_all(items: list[Incoming], readings: list[Assessment]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from carehelp.database.identity import Principal, acting_as, require_current, run_as
 from carehelp.errors import Unavailable
-from conversations.events import Delta, Done, Event, Sources, Triaged
+from conversations.events import Delta, Done, Event, Sources, Triaged, Understood
 from conversations.live import store
 from conversations.live.relay import relay, reply_topic
 from conversations.live.reply import LiveReply
@@ -23,7 +23,8 @@ from conversations.rendering import turn_json
 
 
 def follow(reply_id: int, offset: int = 0) -> AsyncGenerator[Event, None]:
-    """Triaged, Sources, Delta… and at last Done, as the patient who is acting.
+    """Triaged, Understood, Sources, Delta… and at last Done, as the patient who is acting. Triaged
+    comes again where something attached raised it.
 
     The identity is taken now: the events are read long after the door's own block has ended.
     Raises `NotFound` at the first event where the reply is not theirs.
@@ -40,12 +41,12 @@ async def _events(principal: Principal, reply_id: int, offset: int) -> AsyncGene
 
 
 async def _live(live: LiveReply, offset: int) -> AsyncGenerator[Event, None]:
-    told: set[type] = set()
+    told: dict[type, Event] = {}
     while True:
         changed = live.changed
-        for event in (live.triaged, live.sources):
-            if event is not None and type(event) not in told:
-                told.add(type(event))
+        for event in (live.understood, live.triaged, live.sources):
+            if event is not None and told.get(type(event)) is not event:
+                told[type(event)] = event
                 yield event
         done = live.done
         if len(live.text) != offset:
@@ -59,7 +60,7 @@ async def _live(live: LiveReply, offset: int) -> AsyncGenerator[Event, None]:
 
 
 async def _stored(principal: Principal, reply_id: int, offset: int) -> AsyncGenerator[Event, None]:
-    told: set[str] = set()
+    told: dict[str, Any] = {}
     reply: Stored | None = None
     async with relay().listening(reply_topic(reply_id)) as hint:
         while True:
@@ -84,18 +85,28 @@ async def _read(principal: Principal, reply_id: int) -> Stored:
         return await run_as(store.read, reply_id)
 
 
-def _news(reply: Stored, offset: int, told: set[str]) -> list[Event]:
+def _news(reply: Stored, offset: int, told: dict[str, Any]) -> list[Event]:
     news: list[Event] = []
-    if "triage" in reply.details and "triage" not in told:
-        told.add("triage")
-        news.append(Triaged(reply.details))
-    if reply.details.get("sources") and "sources" not in told:
-        told.add("sources")
-        news.append(Sources(reply.accepted.reply_id, reply.details["sources"]))
+    for name, event in (
+        ("attachments", understood),
+        ("triage", lambda reply: Triaged(reply.details)),
+        ("sources", lambda reply: Sources(reply.accepted.reply_id, reply.details["sources"])),
+    ):
+        if reply.details.get(name) and reply.details[name] != told.get(name):
+            told[name] = reply.details[name]
+            news.append(event(reply))
     if len(reply.text) != offset:
         start = min(offset, len(reply.text))
         news.append(Delta(reply.accepted.reply_id, start, len(reply.text), reply.text[start:]))
     return news
+
+
+def understood(reply: Stored) -> Understood:
+    said = reply.details
+    accepted = reply.accepted
+    return Understood(
+        accepted.message_id, accepted.reply_id, said.get("transcript") or "", said["attachments"]
+    )
 
 
 async def ended(reply_id: int, seconds: float | None = None) -> dict[str, Any]:

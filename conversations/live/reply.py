@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from conversations.events import Accepted, Delta, Done, Sources, Triaged
+from conversations.events import Accepted, Delta, Done, Sources, Triaged, Understood
 from conversations.live.store import Ended, Piece
 from conversations.rendering import turn_json
 
@@ -20,6 +20,7 @@ class LiveReply:
     accepted: Accepted
     task: asyncio.Task[None]
     triaged: Triaged | None = None
+    understood: Understood | None = None
     sources: Sources | None = None
     text: str = ""
     stored: int = 0

@@ -24,7 +24,15 @@ from carehelp.database.identity import Principal, acting_as, run_as
 from carehelp.errors import CarehelpError, NotFound, Overloaded, Restarting, TooMany, Unavailable
 from carehelp.metrics import REFUSED, RUNNING_TURNS, TURNS
 from conversations import turn
-from conversations.events import Accepted, Finished, Sources, Text, Triaged, TurnEvent
+from conversations.events import (
+    Accepted,
+    Finished,
+    Sources,
+    Text,
+    Triaged,
+    TurnEvent,
+    Understood,
+)
 from conversations.incoming import Incoming
 from conversations.live import store
 from conversations.live.relay import conversation_topic, relay, reply_topic
@@ -196,6 +204,9 @@ class Runner:
         match event:
             case Triaged():
                 live.triaged, live.details = event, event.details
+                live.announce()
+            case Understood():
+                live.understood = event
                 live.announce()
             case Sources():
                 live.sources = event

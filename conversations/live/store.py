@@ -113,6 +113,7 @@ def finish(runner: UUID, reply: Ended) -> bool:
         content=_sealed(row, "content", reply.text),
         details=_sealed(row, "details", json.dumps(reply.details, ensure_ascii=False)),
         status=reply.status,
+        level=reply.level,
         completed_at=Now(),
         leased_until=None,
     )
@@ -131,6 +132,11 @@ class Ended:
     status: str
     text: str
     details: dict[str, Any]
+
+    @property
+    def level(self) -> str:
+        """As it stands after everything that came with the question was understood."""
+        return str((self.details.get("triage") or {}).get("level", "none"))
 
 
 def _sealed(row: Message, name: str, text: str) -> Any:
