@@ -163,7 +163,8 @@ def assess(
 
 def _hear(text: str, rules: RuleSet, language: str) -> _Heard:
     found = rules.reader.read(text)
-    hits = judge(found) if found.signs else []
+    hits = list(judge(found)) if found.signs else []
+    hits += _learned(found, hits, rules)
     signs = frozenset(hit.name for hit, standing in hits if standing is Standing.PRESENT)
     words = found.words.words
     if language not in ("fr", "en", "pcm"):
@@ -172,6 +173,30 @@ def _hear(text: str, rules: RuleSet, language: str) -> _Heard:
     return _Heard(
         found, hits, signs, read_facts(found.words.text, about_child=about_child), language
     )
+
+
+def _learned(
+    found: Found, hits: Sequence[tuple[Hit, Standing]], rules: RuleSet
+) -> list[tuple[Hit, Standing]]:
+    """What the learned signal hears, as a sign at the word that weighed most."""
+    if rules.signal is None:
+        return []
+    heard = rules.signal.hear(found.words.words, _tellings(found, hits))
+    if heard is None:
+        return []
+    name, at = heard
+    return [(Hit(name, at, at + 1, negating=False), Standing.PRESENT)]
+
+
+def _tellings(found: Found, hits: Sequence[tuple[Hit, Standing]]) -> list[str]:
+    """How a message is told: its marks, and how its signs stand."""
+    return [*found.marks, *sorted({f"sign {standing}" for _, standing in hits})]
+
+
+def as_heard(text: str, rules: RuleSet) -> tuple[Sequence[str], list[str]]:
+    """What the learned signal is told of a text: its words and how it is told."""
+    found = rules.reader.read(text)
+    return found.words.words, _tellings(found, list(judge(found)) if found.signs else [])
 
 
 def _with_answers(heard: _Heard, state: State, rules: RuleSet) -> _Heard:
@@ -219,7 +244,7 @@ def _read_as(
     _, then = _established(before.signs, before.facts, rules)
     new = present & ~then | rules.bits.mask(heard.signs)
     holding = [one for one in rules.candidates(present) if one.uses & new and one.holds(present)]
-    holding.sort(key=lambda one: -one.rule.level.rank)
+    holding.sort(key=lambda one: (-one.rule.level.rank, one.learned))
     matches = tuple(Match(one.rule, _words(one, heard, rules)) for one in holding)
     level, kind = _level(matches, heard, rules)
     situation = None

@@ -11,10 +11,11 @@ import threading
 from pathlib import Path
 
 from triage import contacts as directory
-from triage import lexicon, rules
+from triage import lexicon, rules, signal
 from triage.contacts import Contact
 from triage.engine import check_examples
 from triage.rules import RuleSet
+from triage.signal import Signal
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 RULES = FIXTURES / "rules"
@@ -29,14 +30,14 @@ def current() -> RuleSet:
     if _current is None:
         with _lock:
             if _current is None:
-                put_in_force(shipped())
+                put_in_force(shipped(signal.load()))
     assert _current is not None
     return _current
 
 
-def shipped() -> RuleSet:
+def shipped(learned: Signal | None = None) -> RuleSet:
     """The rules of `fixtures/rules`, checked for form but not against their examples."""
-    return RuleSet(rules.load_folder(RULES), lexicon.load(RULES / "lexicon"))
+    return RuleSet(rules.load_folder(RULES), lexicon.load(RULES / "lexicon"), learned)
 
 
 def checked(found: RuleSet) -> RuleSet:

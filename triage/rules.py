@@ -16,6 +16,8 @@ from triage.levels import Level
 from triage.lexicon import Lexicon, Sign
 from triage.lines import BadRule
 from triage.reader import Reader
+from triage.signal import NAMES as LEARNED
+from triage.signal import Signal
 from triage.text import word_set
 
 TONES = ("plain", "crisis", "violence")
@@ -55,21 +57,28 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A rule ready to be asked. `uses`: every bit that can help it to hold."""
+    """A rule ready to be asked. `uses`: every bit that can help it to hold.
+
+    `learned`: it speaks for the learned signal, so a rule of the same level comes before it.
+    """
 
     rule: Rule
     clauses: Clauses
     uses: int
+    learned: bool = False
 
     def holds(self, present: int) -> bool:
         return all(clause.holds(present) for clause in self.clauses)
 
 
 class RuleSet:
-    """The rules in force, compiled with the lexicon they speak in."""
+    """The rules in force, compiled with the lexicon they speak in, and the learned signal."""
 
-    def __init__(self, rules: Iterable[Rule], lexicon: Lexicon) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], lexicon: Lexicon, signal: Signal | None = None
+    ) -> None:
         self.lexicon = lexicon
+        self.signal = signal
         self.bits = Bits()
         self._inline: dict[str, list[str]] = {}
         self.rules = {rule.id: rule for rule in rules}
@@ -108,7 +117,7 @@ class RuleSet:
             uses |= clause.wanted
         if not uses:
             raise BadRule("holds for everything", rule=rule.id, file=rule.file, line=rule.line)
-        return Compiled(rule, clauses, uses)
+        return Compiled(rule, clauses, uses, bool(uses & self.bits.mask(LEARNED)))
 
     def _indexed(self) -> dict[int, list[Compiled]]:
         """Rules by each bit of their first clause, without one of which they cannot hold."""

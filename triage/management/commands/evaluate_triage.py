@@ -46,6 +46,7 @@ class Command(BaseCommand):
             metavar="SHARE",
             help="fail where a file has fewer of its emergencies caught",
         )
+        parser.add_argument("--rules-only", action="store_true", help="without the learned signal")
         parser.add_argument("--quiet", action="store_true", help="do not list the misses")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -53,7 +54,8 @@ class Command(BaseCommand):
             cases = [case for file in _named(options["files"]) for case in file]
         except BadLine as error:
             raise CommandError(str(error)) from error
-        judged = evaluation.judge(cases, rulebook.current())
+        rules = rulebook.shipped() if options["rules_only"] else rulebook.current()
+        judged = evaluation.judge(cases, rules)
         found = {
             name: evaluation.figures(group)
             for name, group in evaluation.groups(judged, options["by"]).items()
