@@ -5,6 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
+    UnfoldAdminFileFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
@@ -24,7 +25,7 @@ class UploadForm(forms.Form):
     file = forms.FileField(
         label=_("File"),
         help_text=_("Markdown, HTML, or a PDF that holds text."),
-        widget=forms.FileInput(attrs={"accept": ".md,.markdown,.txt,.html,.htm,.pdf"}),
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".md,.markdown,.txt,.html,.htm,.pdf"}),
     )
     topic = forms.SlugField(
         label=_("Topic"),

@@ -26,6 +26,8 @@ PLACES = (
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     registered = {model._meta.label_lower for model in admin.site._registry}
     items = [_item(*place) for place in PLACES if place[0] in registered]
+    if admin.site.has_permission(request) and (count := waiting()):
+        items[0]["badge"] = count
     return [{"title": None, "items": items}]
 
 
@@ -41,14 +43,11 @@ def stylesheet(request: HttpRequest) -> str:
     return static("desk/desk.css")
 
 
-def waiting(request: HttpRequest) -> str:
+def waiting() -> int:
     """How many open cases are nobody's: a number, no patient's data."""
-    return str(Case.objects.filter(queue.FREE).count() or "")
+    return Case.objects.filter(queue.FREE).count()
 
 
 def _item(label: str, title: Any, icon: str) -> dict[str, Any]:
     link = reverse(f"admin:{label.replace('.', '_')}_changelist")
-    item = {"title": title, "icon": icon, "link": link}
-    if label == "conversations.case":
-        item["badge"] = "conversations.desk.sidebar.waiting"
-    return item
+    return {"title": title, "icon": icon, "link": link}

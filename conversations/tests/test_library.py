@@ -262,9 +262,11 @@ async def test_the_list_narrows(ngo):
 
 async def test_a_tried_question_shows_what_is_found_and_why(ngo):
     await step(ngo, await uploaded(ngo), "publish")
-    page = (await post(ngo, f"{LIBRARY}try/", question="quand consullter pour le noma ?")).text
-    for said in ("consullt → consult", "when_to_go", "citée [1]", "D&#x27;après nos fiches"):
+    page = (await post(ngo, f"{LIBRARY}try/", question="quand consulter pour le noma ?")).text
+    for said in ("consult, nom", "when_to_go", "citée [1]", "D&#x27;après nos fiches"):
         assert said in page
+    misspelt = (await post(ngo, f"{LIBRARY}try/", question="consullter")).text
+    assert "consullt → consult" in misspelt
     nothing = (await post(ngo, f"{LIBRARY}try/", question="xylophone")).text
     assert "Rien n'a été trouvé" in nothing
     assert "dans aucun passage" in nothing
