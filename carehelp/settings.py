@@ -186,7 +186,7 @@ MEDIA_PROCESSES = env.int("MEDIA_PROCESSES", default=1)
 
 # What we know
 GUIDANCE_DIR = BASE_DIR / "fixtures" / "guidance"
-EMBEDDINGS = env("EMBEDDINGS", default="local")
+EMBEDDINGS = env("EMBEDDINGS", default="" if env("AI_EMBED", default="") else "local")
 PATIENT_DATA_PATH = env("PATIENT_DATA_PATH", default="../patient_records.json")
 CAMEROON_DATA_CSV = env(
     "CAMEROON_DATA_CSV", default=str(BASE_DIR / "fixtures" / "clinical_summaries.csv")

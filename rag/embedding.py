@@ -1,4 +1,4 @@
-"""Texts to vectors, by the provider that `settings.EMBEDDINGS` names.
+"""Texts to vectors, by the provider that `settings.EMBEDDINGS` names, or `settings.AI_EMBED`.
 
 Only a provider at home will do: every question of every patient goes through here, whatever they
 have agreed to. The default is the model that runs inside this process.
@@ -16,21 +16,32 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from ai.base import Provider
+from ai.base import Provider, listed
 
 _instances: WeakKeyDictionary[asyncio.AbstractEventLoop, Provider] = WeakKeyDictionary()
 
 
+def provider_name() -> str:
+    """`EMBEDDINGS`; without it the first of `AI_EMBED` that is at home, else the model in here."""
+    named = [name for name in listed(settings.AI_EMBED) if name in settings.AI_PROVIDERS]
+    return settings.EMBEDDINGS or next(filter(_at_home, named), "local")
+
+
+def _at_home(name: str) -> bool:
+    cls: type[Provider] = import_string(settings.AI_PROVIDERS[name])
+    return cls.supports("embed") and not cls.goes_abroad("embed", cls.models("embed")[0])
+
+
 def provider_class() -> type[Provider]:
     """The configured provider. Raises `ImproperlyConfigured` for one that is abroad or unknown."""
-    name = settings.EMBEDDINGS
+    name = provider_name()
     if name not in settings.AI_PROVIDERS:
         raise ImproperlyConfigured(f"EMBEDDINGS={name}: no such provider in AI_PROVIDERS")
-    cls: type[Provider] = import_string(settings.AI_PROVIDERS[name])
-    if cls.goes_abroad("embed", cls.models("embed")[0]):
+    if not _at_home(name):
         raise ImproperlyConfigured(
             f"EMBEDDINGS={name}: patients' questions would leave the country"
         )
+    cls: type[Provider] = import_string(settings.AI_PROVIDERS[name])
     return cls
 
 
@@ -44,7 +55,7 @@ def enabled() -> bool:
 
 def model_name() -> str:
     """What vectors of the configured provider are kept under."""
-    return f"{settings.EMBEDDINGS}/{provider_class().models('embed')[0]}"
+    return f"{provider_name()}/{provider_class().models('embed')[0]}"
 
 
 async def embed(texts: Sequence[str], kind: Literal["query", "passage"]) -> list[list[float]]:

@@ -187,7 +187,9 @@ def _fill_vectors(kept: Path | None, progress: Progress) -> Active | None:
             vectors.save_file(file, known)
     digests = [digest for digest, *_ in missing]
     vectors.put(name, digests, [known[digest] for digest in digests])
-    return Active(name, len(known[digests[0]])) if digests else None
+    if not digests:
+        return None
+    return Active(name, len(known[digests[0]]), vectors.least_cosine(name))
 
 
 def _methods(

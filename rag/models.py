@@ -192,10 +192,14 @@ class Term(Shared):
 
 
 class EmbeddingModel(Shared):
-    """A model whose vectors are kept; the one that is `active` is what questions are compared in."""
+    """A model whose vectors are kept; the one that is `active` is what questions are compared in.
+
+    `least_cosine` is how alike it finds texts that have nothing to do with each other.
+    """
 
     name = models.TextField(primary_key=True)
     dimensions = models.PositiveSmallIntegerField()
+    least_cosine = models.FloatField(default=0.75)
     active = models.BooleanField(default=False)
     activated_at = models.DateTimeField(null=True, blank=True)
 

@@ -25,7 +25,6 @@ MOST_WORDS = 40
 LIKENESS = 0.45
 LEXICAL_WEIGHT = 2.0
 DENSE_WEIGHT = 1.0
-LEAST_COSINE = 0.75
 OTHER_LANGUAGE = 0.9
 SECTION_BOOST = 0.3
 READ = {"fr": ["fr"], "en": ["en"], "pcm": ["pcm", "en"]}
@@ -85,7 +84,7 @@ def parameters(
         "likeness": LIKENESS,
         "lexical_weight": weights.lexical,
         "dense_weight": weights.dense,
-        "least_cosine": LEAST_COSINE,
+        "least_cosine": model.least_cosine if model else 0,
         "model": model.name if model else None,
         "vector": as_text(vector) if vector is not None else None,
     }

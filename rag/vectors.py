@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Vector: TypeAlias = "Sequence[float] | np.ndarray"
 BATCH = 16
 REMEMBERED_SECONDS = 30.0
+MEASURED = {"local/multilingual-e5-small": 0.75}
+"""Models whose `least_cosine` was measured on questions: see docs/retrieval.md."""
 
 _MISSING = """
 SELECT DISTINCT ON (digest) digest, title, heading, text FROM rag_chunk
@@ -36,6 +38,13 @@ _PUT = """
 INSERT INTO rag_vector (model, digest, embedding)
 SELECT %s, digest, embedding::halfvec FROM unnest(%s::text[], %s::text[]) AS new (digest, embedding)
 ON CONFLICT DO NOTHING
+"""
+_BACKGROUND = """
+WITH drawn AS (
+    SELECT digest, embedding FROM rag_vector WHERE model = %s ORDER BY md5(digest) LIMIT 200
+)
+SELECT percentile_cont(0.01) WITHIN GROUP (ORDER BY 1 - (one.embedding <=> other.embedding))
+FROM drawn AS one JOIN drawn AS other ON one.digest < other.digest
 """
 _DIMENSIONS = "SELECT vector_dims(embedding) FROM rag_vector WHERE model = %s LIMIT 1"
 _UNUSED = """
@@ -52,10 +61,11 @@ WITH (m = 16, ef_construction = 64) WHERE model = {model}
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """The model that questions are compared in."""
+    """The model that questions are compared in; see `rag.models.EmbeddingModel`."""
 
     name: str
     dimensions: int
+    least_cosine: float = 0.0
 
 
 _remembered: dict[str, tuple[float, Active | None]] = {}
@@ -67,7 +77,7 @@ def active() -> Active | None:
     asked_at, known = _remembered.get(alias, (float("-inf"), None))
     if time.monotonic() - asked_at > REMEMBERED_SECONDS:
         row = EmbeddingModel.objects.filter(active=True).first() if available() else None
-        known = Active(row.name, row.dimensions) if row else None
+        known = Active(row.name, row.dimensions, row.least_cosine) if row else None
         _remembered[alias] = (time.monotonic(), known)
     return known
 
@@ -128,9 +138,28 @@ def switch(model: str) -> None:
         EmbeddingModel.objects.exclude(name=model).update(active=False)
         EmbeddingModel.objects.update_or_create(
             name=model,
-            defaults={"dimensions": dimensions, "active": True, "activated_at": timezone.now()},
+            defaults={
+                "dimensions": dimensions,
+                "least_cosine": least_cosine(model),
+                "active": True,
+                "activated_at": timezone.now(),
+            },
         )
     forget()
+
+
+def least_cosine(model: str) -> float:
+    """How alike the model finds what is unrelated: as measured, or the least alike of its passages.
+
+    Models differ widely in this: without it the cosines of most would count for nothing, or for
+    too much.
+    """
+    if model in MEASURED:
+        return MEASURED[model]
+    with connections[login()].cursor() as cursor:
+        cursor.execute(_BACKGROUND, [model])
+        (found,) = cursor.fetchone()
+    return min(max(float(found or 0), 0.0), 0.95)
 
 
 def save_file(path: Path, vectors: Mapping[str, Vector]) -> None:
