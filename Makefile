@@ -1,6 +1,6 @@
 # Needs Python 3.11, 3.12 or 3.13 and make. PORT, PYTHON and whatever .env.example names are yours.
 .POSIX:
-.PHONY: run test proof serve lock clean
+.PHONY: run test proof bench serve lock clean
 
 BIN = .venv/bin
 WORKERS = 2
@@ -26,6 +26,13 @@ proof:
 	@scripts/environment requirements-dev.txt
 	@exec $(BIN)/python -m carehelp.tests.proof.turns
 
+# Figures of this machine beside baselines; see benchmarks/README.md.
+bench:
+	@scripts/environment requirements-dev.txt
+	@scripts/environment requirements-bench.txt
+	$(BIN)/python -m benchmarks.streaming --ceilings
+	$(BIN)/python -m benchmarks.idle
+
 # As in production: WORKERS=n processes, a database of your own (DATABASE_URL and its two sisters).
 serve:
 	@scripts/environment requirements.txt
@@ -36,6 +43,7 @@ lock:
 	@scripts/environment requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" -c requirements.txt requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" requirements-bench.in -o requirements-bench.txt
 
 # The environment goes; data and secrets in .carehelp stay.
 clean:
