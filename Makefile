@@ -1,6 +1,6 @@
 # Needs Python 3.11, 3.12 or 3.13 and make. PORT, PYTHON and whatever .env.example names are yours.
 .POSIX:
-.PHONY: run test proof bench serve lock clean
+.PHONY: run test proof bench bench-large serve lock clean
 
 BIN = .venv/bin
 WORKERS = 2
@@ -32,6 +32,12 @@ bench:
 	@scripts/environment requirements-bench.txt
 	$(BIN)/python -m benchmarks.streaming --ceilings
 	$(BIN)/python -m benchmarks.idle
+	$(BIN)/python -m benchmarks.retrieval
+
+# Search over a million passages: 8 GB of disk, and most of two hours on two cores.
+bench-large:
+	@scripts/environment requirements-dev.txt
+	$(BIN)/python -m benchmarks.retrieval --passages 1000000
 
 # As in production: WORKERS=n processes, a database of your own (DATABASE_URL and its two sisters).
 serve:

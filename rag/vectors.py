@@ -52,6 +52,12 @@ DELETE FROM rag_vector
 WHERE digest NOT IN (SELECT digest FROM rag_chunk WHERE live)
    OR model NOT IN (SELECT %s UNION ALL SELECT name FROM rag_embedding_model WHERE active)
 """
+# An index that does not fit into memory is built many times slower. Parallel workers would want that
+# memory as shared memory, of which a container has 64 MB.
+_ROOM = """
+SELECT set_config('maintenance_work_mem', '1GB', true),
+       set_config('max_parallel_maintenance_workers', '0', true)
+"""
 _INDEX = """
 CREATE INDEX IF NOT EXISTS {name} ON rag_vector
 USING hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops)
@@ -132,6 +138,7 @@ def switch(model: str) -> None:
             return
         dimensions = int(row[0])
         cursor.execute(_UNUSED, [model])
+        cursor.execute(_ROOM)
         name = "rag_vector_" + hashlib.sha256(model.encode()).hexdigest()[:12]
         quoted = "'" + model.replace("'", "''") + "'"
         cursor.execute(_INDEX.format(name=name, dimensions=dimensions, model=quoted))
