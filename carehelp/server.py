@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -144,7 +145,8 @@ def _work(listening: socket.socket, delay: float, patience: float) -> None:
     """A worker, in a group of its own: Ctrl-C reaches the parent, which passes it on, once."""
     os.setpgid(0, 0)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    Server(configuration(), delay, patience).run([listening])
+    with suppress(KeyboardInterrupt):
+        Server(configuration(), delay, patience).run([listening])
 
 
 def _end_with_parent() -> None:

@@ -80,8 +80,10 @@ async def search(
     try:
         vector = await _vector(question, FOR_THE_VECTOR * budget_ms / 1000)
         left = budget_ms / 1000 - (time.monotonic() - start)
-        work = run_as(find, question, language=wanted, limit=limit, vector=vector)
-        return await asyncio.wait_for(work, left)
+        # Not wait_for: in Python 3.11 it swallows a cancelling that comes with the result, and the
+        # stopped turn would go on.
+        async with asyncio.timeout(left):
+            return await run_as(find, question, language=wanted, limit=limit, vector=vector)
     except TimeoutError:
         logger.warning("search took more than %d ms: answering without passages", budget_ms)
     except (DatabaseError, Unavailable) as error:
@@ -95,7 +97,8 @@ async def _vector(question: str, seconds: float) -> Sequence[float] | None:
     if not question.strip() or not embedding.enabled():
         return None
     try:
-        return (await asyncio.wait_for(embedding.embed([question], "query"), seconds))[0]
+        async with asyncio.timeout(seconds):
+            return (await embedding.embed([question], "query"))[0]
     except TimeoutError:
         logger.info("the question's vector took more than %d ms", 1000 * seconds)
     except ProviderError as error:

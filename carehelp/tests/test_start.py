@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,7 @@ def free_port() -> int:
         return number
 
 
-def start(state: Path, port: int) -> subprocess.Popen[str]:
+def start(state: Path, port: int, *options: str) -> subprocess.Popen[str]:
     ours = {
         "CAREHELP_STATE_DIR": str(state),
         "PORT": str(port),
@@ -55,7 +57,7 @@ def start(state: Path, port: int) -> subprocess.Popen[str]:
         "PATIENT_DATA_PATH": str(state / "none.json"),
     }
     return subprocess.Popen(
-        [sys.executable, "manage.py", "start"],
+        [sys.executable, "manage.py", "start", *options],
         cwd=settings.BASE_DIR,
         env={k: v for k, v in os.environ.items() if not k.startswith("PY")} | ours,
         stdout=subprocess.PIPE,
@@ -95,6 +97,44 @@ def test_it_answers_until_it_is_stopped_and_leaves_nothing_running(
     else:
         assert process.returncode == 0
     assert not leases.is_alive(home)
+
+
+def test_ctrl_c_in_a_terminal_reaches_everybody_and_stops_everything(
+    state: Path, port: int
+) -> None:
+    process = start(state, port, "--workers", "2")
+    said_until_ready(process)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=60) as answer:
+        assert answer.status == 200
+    assert len(of_session(process.pid)) > 2
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    # Python's own resource tracker ends a moment after its parent.
+    deadline = time.monotonic() + 10
+    while of_session(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert of_session(process.pid) == []
+    assert not leases.is_alive(embedded.location(embedded.data_folder(state)).home)
+
+
+def of_session(session: int) -> list[str]:
+    """The processes that a terminal's window would leave behind."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state, _, _, its_session = stat.read_text().rpartition(")")[2].split()[:4]
+            if int(its_session) == session and state != "Z":
+                found.append(stat.with_name("cmdline").read_text())
+    return found
+
+
+def test_no_workers_is_refused(port: int, tmp_path: Path) -> None:
+    process = start(tmp_path, port, "--workers", "0")
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "make serve WORKERS=2" in said
 
 
 def test_the_second_start_does_nothing_twice(state: Path, port: int) -> None:

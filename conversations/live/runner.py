@@ -80,8 +80,10 @@ class Runner:
         try:
             if emergency:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop_others(incoming), EMERGENCY_STOP_SECONDS)
-                return await asyncio.wait_for(self._begin(incoming), EMERGENCY_STORE_SECONDS)
+                    async with asyncio.timeout(EMERGENCY_STOP_SECONDS):
+                        await self._stop_others(incoming)
+                async with asyncio.timeout(EMERGENCY_STORE_SECONDS):
+                    return await self._begin(incoming)
             self._admit(incoming)
             return await self._begin(incoming)
         except TimeoutError:
@@ -102,8 +104,7 @@ class Runner:
     async def stop(self, live: LiveReply) -> None:
         """Stop a reply and keep what was said; returns once that is stored."""
         live.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([live.task])
+        await asyncio.wait([live.task])
 
     async def drain(self, seconds: float) -> None:
         """Begin nothing new, give running answers their time, keep the rest as interrupted."""

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import connections
 from django.db.models.functions import Now
@@ -62,46 +62,52 @@ class Piece:
     text: str
 
 
+_RENEWED = (
+    "UPDATE messages SET leased_until = now() + %(lease)s WHERE id = ANY(%(replies)s) "
+    "AND runner = %(runner)s AND status = 'running' RETURNING id"
+)
+# Keeps anybody from ending a reply between this and its chunks.
+_HELD = (
+    "SELECT id FROM messages WHERE id = ANY(%(replies)s) "
+    "AND runner = %(runner)s AND status = 'running' FOR NO KEY UPDATE"
+)
+_APPEND = """
+WITH ours AS ({ours}), kept AS (
+    INSERT INTO reply_chunks (uid, user_id, reply_id, start, "end", content)
+    SELECT piece.* FROM unnest(
+        %(uids)s::uuid[], %(users)s::uuid[], %(of)s::bigint[],
+        %(starts)s::integer[], %(ends)s::integer[], %(contents)s::bytea[]
+    ) AS piece (uid, user_id, reply_id, start, "end", content)
+    JOIN ours ON ours.id = piece.reply_id
+)
+SELECT id FROM ours
+"""
+
+
 def append(
     runner: UUID, replies: Sequence[int], pieces: Sequence[Piece], *, renew: bool
 ) -> set[int]:
     """Store the pieces of many replies in one statement; returns the replies that are still ours."""
-    ours = _renew(runner, replies) if renew else _hold(runner, replies)
-    ReplyChunk.objects.bulk_create([_chunk(piece) for piece in pieces if piece.reply_id in ours])
-    return ours
-
-
-def _chunk(piece: Piece) -> ReplyChunk:
-    return ReplyChunk(
-        user_id=piece.user_id,
-        reply_id=piece.reply_id,
-        start=piece.start,
-        end=piece.start + len(piece.text),
-        content=piece.text,
-    )
-
-
-def _renew(runner: UUID, replies: Sequence[int]) -> set[int]:
-    return _ours(
-        "UPDATE messages SET leased_until = now() + %s WHERE id = ANY(%s) AND runner = %s "
-        "AND status = 'running' RETURNING id",
-        [LEASE, list(replies), runner],
-    )
-
-
-def _hold(runner: UUID, replies: Sequence[int]) -> set[int]:
-    """Keeps anybody from ending a reply between this and its chunks."""
-    return _ours(
-        "SELECT id FROM messages WHERE id = ANY(%s) AND runner = %s AND status = 'running' "
-        "FOR NO KEY UPDATE",
-        [list(replies), runner],
-    )
-
-
-def _ours(statement: str, parameters: list[Any]) -> set[int]:
+    statement = _APPEND.format(ours=_RENEWED if renew else _HELD)
+    mine = {"lease": LEASE, "replies": list(replies), "runner": runner}
     with connections[login()].cursor() as cursor:
-        cursor.execute(statement, parameters)
+        cursor.execute(statement, mine | _columns(pieces))
         return {row[0] for row in cursor.fetchall()}
+
+
+def _columns(pieces: Sequence[Piece]) -> dict[str, list[Any]]:
+    uids = [uuid4() for _ in pieces]
+    return {
+        "uids": uids,
+        "users": [piece.user_id for piece in pieces],
+        "of": [piece.reply_id for piece in pieces],
+        "starts": [piece.start for piece in pieces],
+        "ends": [piece.start + len(piece.text) for piece in pieces],
+        "contents": [
+            bytes(_sealed(ReplyChunk(uid=uid, user_id=piece.user_id), "content", piece.text))
+            for uid, piece in zip(uids, pieces, strict=True)
+        ],
+    }
 
 
 def finish(runner: UUID, reply: Ended) -> bool:
@@ -139,8 +145,8 @@ class Ended:
         return str((self.details.get("triage") or {}).get("level", "none"))
 
 
-def _sealed(row: Message, name: str, text: str) -> Any:
-    return Message._meta.get_field(name).seal(text, row)
+def _sealed(row: Message | ReplyChunk, name: str, text: str) -> Any:
+    return row._meta.get_field(name).seal(text, row)
 
 
 def stop(reply_id: int) -> bool:
