@@ -128,7 +128,7 @@ async def _running_turns() -> list[Any]:
     return list(runner().replies.values())
 
 
-def child() -> None:
+def child() -> int:
     """Sets Django up on the database that the environment names, and prints what it measured."""
     import django
 
@@ -141,6 +141,7 @@ def child() -> None:
     with connections["owner"].cursor() as cursor:
         cursor.execute("CREATE TABLE plain_writes (number int, content bytea)")
     print(json.dumps(asyncio.run(measured())))
+    return 0
 
 
 def main() -> int:
