@@ -16,7 +16,7 @@ from django.conf import settings
 from ai import ladder
 from conversations.live.runner import runner
 from rag import embedding
-from triage import rulebook
+from triage import rulebook, stored
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,9 @@ async def lifespan(scope: MutableMapping[str, Any], receive: Receive, send: Send
 
 
 async def start() -> None:
-    """Load the rules before the first question; a local model and the vectors in the background."""
+    """Load the rules before the first question; what clinicians changed in them, a local model and
+    the vectors in the background.
+    """
     rulebook.current()
     runner()
     _background.update({asyncio.create_task(_quietly(step)) for step in WARMING})
@@ -46,10 +48,12 @@ async def start() -> None:
 
 async def stop() -> None:
     await runner().drain(settings.DRAIN_SECONDS)
+    for task in _background:
+        task.cancel()
     await ladder.close()
 
 
-WARMING = (embedding.warm_up, ladder.warm_up)
+WARMING = (stored.keeper.keep_fresh, embedding.warm_up, ladder.warm_up)
 _background: set[asyncio.Task[None]] = set()
 
 

@@ -1,7 +1,7 @@
 """The rules and contacts in force, without I/O for whoever asks.
 
-`current()` answers from memory: first the rules shipped in `fixtures/rules`, then whatever the
-last successful `refresh()` read from the database. Rules that cannot be loaded are refused and
+`current()` answers from memory: first the rules shipped in `fixtures/rules`, then whatever
+`triage.stored` last read from the database. Rules that cannot be loaded are refused and
 those in force stay, so triage works with the database gone.
 """
 
@@ -49,6 +49,11 @@ def checked(found: RuleSet) -> RuleSet:
 def put_in_force(found: RuleSet) -> None:
     global _current
     _current = found
+
+
+def put_contacts(found: list[Contact]) -> None:
+    global _contacts
+    _contacts = found
 
 
 def contacts(region: str = "") -> list[Contact]:

@@ -20,10 +20,11 @@ from accounts import audit
 from accounts.models import AccessLog
 from carehelp.database.identity import login
 from carehelp.errors import NotFound
-from conversations.desk import access, claims, filters, library, queue, thread
+from conversations.desk import access, claims, filters, library, queue, rules, thread
 from conversations.desk.listing import ReadOnly, listed
 from conversations.models import Case
 from rag.models import Document
+from triage.models import EmergencyContact, Rule
 
 CASE = "admin:conversations_case_change"
 DONE = {
@@ -36,6 +37,8 @@ DONE = {
 # Rights come from `is_staff` and from Postgres; groups would promise others.
 admin.site.unregister(Group)
 admin.site.register(Document, library.DocumentAdmin)
+admin.site.register(Rule, rules.RuleAdmin)
+admin.site.register(EmergencyContact, rules.ContactAdmin)
 
 
 @admin.register(Case)
