@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BATCH = 5_000
 LONGEST_ROW = 1024 * 1024
-LARGEST_JSON = 256 * 1024 * 1024
+LARGEST_JSON = 64 * 1024 * 1024
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "summary_id": ("record_id", "id"),

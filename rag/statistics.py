@@ -31,6 +31,9 @@ LONGEST_CELL = 200
 BANDS = (("0-4", 0), ("5-14", 5), ("15-24", 15), ("25-44", 25), ("45-64", 45), ("65+", 65))
 _TOO_LONG = f"repeated rows are noticed among the first {MOST_REMEMBERED} only"
 _FORMULA = re.compile(r"^[\s=+@\-|]+(?=\D)")
+_MARKUP = re.compile(r"[<>{}\[\]|`#*\\]+")
+"""What could end a document, begin a heading or a role, or cite a source where this text is quoted."""
+
 _DATA = Path(__file__).parent / "data" / "local_statistics.yaml"
 
 
@@ -130,11 +133,13 @@ class Cases:
         return kept
 
     def _words(self, texts: pd.Series, column: str) -> pd.Series:
-        formula = texts.str.match(_FORMULA)
+        formula, markup = texts.str.match(_FORMULA), texts.str.contains(_MARKUP)
         long = texts.str.len() > LONGEST_CELL
         _add(self.report.repaired, f"{column}: formula made inert", int(formula.sum()))
+        _add(self.report.repaired, f"{column}: markup removed", int(markup.sum()))
         _add(self.report.repaired, f"{column}: cut to {LONGEST_CELL} characters", int(long.sum()))
-        plain = texts.str.replace(_FORMULA, "", regex=True).str.slice(0, LONGEST_CELL)
+        plain = texts.str.replace(_FORMULA, "", regex=True).str.replace(_MARKUP, " ", regex=True)
+        plain = plain.str.slice(0, LONGEST_CELL)
         return plain.str.replace(r"\s+", " ", regex=True).str.strip()
 
     def _numbers(self, texts: pd.Series, column: str) -> pd.Series:
