@@ -40,6 +40,7 @@ SIGN_IN_ACCOUNT = Limit("sign-in of an account", 100, HOUR)
 SIGN_IN_ADDRESS = Limit("sign-in from an address", 1000, 15 * MINUTE)
 GUESTS_OF_ADDRESS = Limit("guests from an address", 300, HOUR)
 REGISTRATIONS_OF_ADDRESS = Limit("registrations from an address", 300, HOUR)
+TRIAGE_OF_ADDRESS = Limit("triage for an address", 3000, HOUR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from typing import Any
 from uuid import UUID
@@ -17,9 +18,9 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import tickets
+from accounts import limits, tickets
 from carehelp.database.identity import run_as
-from carehelp.errors import NotFound, NotSignedIn
+from carehelp.errors import NotFound, NotSignedIn, Unavailable
 from carehelp.problem import from_exception
 from conversations import live, turn
 from conversations.doors import lean, sse
@@ -33,6 +34,8 @@ from conversations.incoming import Incoming
 from conversations.models import Conversation, Message
 from conversations.rendering import conversation_json, message_json, triage_json
 from triage import rulebook
+
+logger = logging.getLogger(__name__)
 
 LONGEST_WAIT_SECONDS = 30.0
 
@@ -133,7 +136,7 @@ class RetryView(APIView):
 
 
 class TriageView(APIView):
-    """How urgent these words are; nothing is stored."""
+    """How urgent these words are; nothing is stored. Limited by address, but for an emergency."""
 
     permission_classes = [AllowAny]
 
@@ -148,7 +151,17 @@ class TriageView(APIView):
             subject=data.get("patient") or {},
         )
         reading = turn.read(incoming)
+        if not reading.emergency:
+            await _count_reading(request)
         return Response(triage_json(reading))
+
+
+async def _count_reading(request: Request) -> None:
+    """Raises `TooMany`; a database that cannot count keeps nobody from an answer."""
+    try:
+        await limits.count(limits.Use(limits.TRIAGE_OF_ADDRESS, limits.client_address(request)))
+    except Unavailable:
+        logger.warning("triage was answered uncounted: the database does not answer")
 
 
 class TicketView(APIView):

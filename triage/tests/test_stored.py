@@ -226,3 +226,13 @@ async def test_a_contact_that_was_verified_is_told_so_and_one_out_of_use_is_not_
     told = {contact.key: contact for contact in rulebook.contacts()}
     assert "samu-119" not in told
     assert told["police-117"].verified_by == "Dr Ngo"
+
+
+async def test_the_deploy_check_counts_what_waits_for_a_signature(in_database):
+    from triage.checks import rules_are_signed
+
+    (warning,) = await in_database(rules_are_signed, None)
+    count = len(rulebook.current().compiled)
+    assert warning.msg.startswith(f"{count} of {count} active rules wait")
+    await in_database(lambda: Rule.objects.update(signed_by="Dr Ngo"))
+    assert await in_database(rules_are_signed, None) == []
