@@ -5,7 +5,7 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
 from carehelp import health, problem
-from conversations.doors import gateway, page
+from conversations.doors import contract, gateway, page
 
 urlpatterns = [
     path("", page.page),
@@ -17,7 +17,9 @@ urlpatterns = [
     path("api/users/", include("accounts.urls")),
     path("api/", include("conversations.doors.urls")),
     path("gateway", gateway.GatewayView.as_view()),
-    path("api/schema", SpectacularAPIView.as_view(permission_classes=[])),
+    path("api/schema", SpectacularAPIView.as_view(permission_classes=[]), name="schema"),
+    path("api/docs", contract.DocsView.as_view()),
+    path("api/asyncapi.yaml", contract.asyncapi),
     path("admin/", admin.site.urls),
     re_path(r"^admin$", health.to_admin),
 ]
