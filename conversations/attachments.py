@@ -32,7 +32,7 @@ from carehelp.errors import (
 )
 from conversations.models import Attachment, AttachmentPiece, Message
 
-PIECE_BYTES = 1024**2
+PIECE_BYTES, SMALLEST_PIECE = 1024**2, 1024
 WAITING_AT_ONCE = 16
 WAIT = timedelta(hours=1)
 """How long an upload waits for the message that takes it."""
@@ -180,6 +180,8 @@ def _append(attachment_id: int, offset: int, data: bytes) -> Attachment:
         raise OffsetMismatch("The next piece begins at `offset`.", offset=upload.received)
     if offset + len(data) > upload.size:
         raise TooLarge("This is more than was announced.", limit=upload.size)
+    if len(data) < SMALLEST_PIECE and offset + len(data) < upload.size:
+        raise Invalid("Send larger pieces.", at_least=SMALLEST_PIECE)
     if offset == 0:
         _refuse_early(data, upload.size)
     _add(upload, offset, data)

@@ -24,7 +24,7 @@ def photo() -> bytes:
 
 @cache
 def silence() -> bytes:
-    data: bytes = recording(loudness=0.00001, seconds=1.0)
+    data: bytes = recording("wav", "pcm_s16le", loudness=0.00001, seconds=1.0, rate=8000)
     return data
 
 

@@ -131,6 +131,14 @@ async def test_a_piece_out_of_order_is_told_what_is_expected(
     assert (await put(client, headers, pk, second_start, second)).status_code == 200
 
 
+async def test_crumbs_are_refused(client: httpx.AsyncClient, sign_up: SignUp) -> None:
+    """Each piece is a row: a file of single bytes would be millions."""
+    headers = await sign_up()
+    pk = await begin(client, headers, len(voice()))
+    crumb = await put(client, headers, pk, 0, voice()[:1])
+    assert assert_problem(crumb, 422, "invalid")["at_least"] == 1024
+
+
 async def test_more_than_was_announced_is_refused(
     client: httpx.AsyncClient, sign_up: SignUp
 ) -> None:
@@ -146,10 +154,10 @@ async def test_the_first_piece_tells_that_the_rest_is_not_wanted(
 ) -> None:
     headers = await sign_up()
     pk = await begin(client, headers, 5000)
-    text = await put(client, headers, pk, 0, b"bonjour, je suis un texte")
+    text = await put(client, headers, pk, 0, b"bonjour, je suis un texte. " * 50)
     assert "image/png" in assert_problem(text, 415, "unsupported_media_type")["accepted"]
     pk = await begin(client, headers, settings.IMAGE_MAX_BYTES + 1)
-    assert_problem(await put(client, headers, pk, 0, photo()[:600]), 413, "too_large")
+    assert_problem(await put(client, headers, pk, 0, photo()[:1100]), 413, "too_large")
 
 
 async def test_a_file_that_turns_out_bad_is_not_kept(
@@ -157,7 +165,7 @@ async def test_a_file_that_turns_out_bad_is_not_kept(
 ) -> None:
     headers = await sign_up()
     pk = await begin(client, headers, len(silence()))
-    *most, last = pieces_of(silence(), 400)
+    *most, last = pieces_of(silence())
     for piece in most:
         assert (await put(client, headers, pk, *piece)).status_code == 200
     problem = assert_problem(await put(client, headers, pk, *last), 422, "unreadable_media")

@@ -10,12 +10,16 @@ import pytest
 
 from ai import ladder
 from ai.tests.contract_server import ContractServer
+from carehelp.asgi import application
 from carehelp.database.identity import Principal, acting_as, run_as
 from carehelp.tests.people import SignUp
+from carehelp.tests.serving import served
 from carehelp.tests.test_bad_input import assert_problem
 from carehelp.tests.test_first_answer import NEWBORN, _events
-from conversations.models import Case, Message
+from conversations.models import Attachment, Case, Message
+from conversations.tests import desk
 from conversations.tests.files import photo, voice
+from conversations.tests.test_socket import say, signed_in, until
 
 HEADACHE = "J'ai mal à la tête."
 ALL = ("store_history", "ai_provider_abroad", "clinician_review")
@@ -91,6 +95,36 @@ async def test_an_emergency_in_a_voice_message_is_answered_by_its_rule_and_opens
     assert later.json()["triage"]["conversation_level"] == "emergency"
 
 
+async def test_a_clinician_reads_what_was_said_in_the_recording_that_opened_a_case(
+    client: httpx.AsyncClient, sign_up: SignUp, hub: ContractServer
+) -> None:
+    hub.answers[SPEECH] = {"text": NEWBORN}
+    headers = await sign_up(*ALL)
+    await chat(client, headers, voice())
+    await desk.in_database(desk.clinician, "a@carehelp.example")
+    async with desk.browser() as browser:
+        await desk.sign_in(browser, "a@carehelp.example")
+        pk = await as_person(client, headers, lambda: Case.objects.get().pk)
+        page = await browser.get(f"/admin/conversations/case/{pk}/")
+    assert page.status_code == 200
+    assert "3 semaines a de la fièvre" in page.text
+    assert "desk-level-small desk-level-unknown" not in page.text
+
+
+async def test_without_review_no_clinician_reads_it(
+    client: httpx.AsyncClient, sign_up: SignUp, hub: ContractServer
+) -> None:
+    hub.answers[SPEECH] = {"text": NEWBORN}
+    await chat(client, await sign_up("store_history", "ai_provider_abroad"), voice())
+
+    def seen() -> int:
+        reader = Principal.clinician("00000000-0000-0000-0000-000000000001")
+        with desk.as_(reader, "desk"):
+            return Attachment.objects.count()
+
+    assert await desk.in_database(seen) == 0
+
+
 async def test_typed_danger_waits_for_no_recording(
     client: httpx.AsyncClient, sign_up: SignUp, hub: ContractServer
 ) -> None:
@@ -157,6 +191,22 @@ async def test_a_picture_alone_is_never_harmless(
     turn = await chat(client, await sign_up(*ALL), photo())
     assert turn["triage"]["level"] == "unknown"
     assert turn["attachments"][0]["text"] == "Un objet sur une table."
+
+
+async def test_a_picture_of_nothing_in_particular_changes_nothing(
+    client: httpx.AsyncClient, sign_up: SignUp, hub: ContractServer
+) -> None:
+    hub.words = ["Un objet ", "sur une table."]
+    turn = await chat(client, await sign_up(*ALL), photo(), message="Bonjour")
+    assert turn["triage"]["level"] == turn["triage"]["conversation_level"] == "none"
+
+
+async def test_a_spoken_greeting_leaves_no_level_behind(
+    client: httpx.AsyncClient, sign_up: SignUp, hub: ContractServer
+) -> None:
+    hub.answers[SPEECH] = {"text": "Bonjour"}
+    turn = await chat(client, await sign_up(*ALL), voice())
+    assert turn["triage"]["level"] == turn["triage"]["conversation_level"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -282,6 +332,20 @@ async def test_an_outbox_may_hold_recordings(
     answer = await client.post("/api/sync", json={"queued": queued}, headers=headers)
     result = answer.json()["results"][0]
     assert (result["status"], result["turn"]["transcript"]) == ("completed", HEADACHE)
+
+
+async def test_a_socket_takes_recordings_too(
+    client: httpx.AsyncClient, sign_up: SignUp, hub: ContractServer
+) -> None:
+    headers = await sign_up(*ALL)
+    pk = await sent(client, headers, voice())
+    with served(application) as base:
+        async with signed_in(base, headers) as socket:
+            await say(socket, type="send", attachments=[pk], client_message_id="s1")
+            frames = await until(socket, "done")
+    told = {frame["type"]: frame for frame in frames}
+    assert told["transcript"]["transcript"] == told["done"]["transcript"] == HEADACHE
+    assert told["triage"]["level"] == told["done"]["triage"]["level"]
 
 
 async def test_an_incomplete_upload_is_not_sent(client: httpx.AsyncClient, sign_up: SignUp) -> None:

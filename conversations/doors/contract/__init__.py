@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from carehelp.middleware import CONTENT_SECURITY_POLICY
-from conversations.attachments import PIECE_BYTES
+from conversations.attachments import PIECE_BYTES, SMALLEST_PIECE
 from conversations.doors.serializers import ATTACHMENTS_AT_ONCE
 
 HERE = Path(__file__).parent
@@ -136,7 +136,11 @@ def _loaded(name: str) -> Any:
 def _limits() -> dict[str, Any]:
     names = ("AUDIO_MAX_BYTES", "AUDIO_MAX_SECONDS", "IMAGE_MAX_BYTES", "MESSAGE_MAX_CHARACTERS")
     limits = {name: getattr(settings, name) for name in (*names, "VERSION")}
-    return limits | {"PIECE_BYTES": PIECE_BYTES, "ATTACHMENTS_AT_ONCE": ATTACHMENTS_AT_ONCE}
+    return limits | {
+        "PIECE_BYTES": PIECE_BYTES,
+        "SMALLEST_PIECE": SMALLEST_PIECE,
+        "ATTACHMENTS_AT_ONCE": ATTACHMENTS_AT_ONCE,
+    }
 
 
 def as_yaml(document: dict[str, Any]) -> str:
