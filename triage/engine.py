@@ -241,10 +241,10 @@ def _read_as(
     before = state.subjects.get(key, Subject()).at(at)
     facts = {**before.facts, **heard.facts}
     signs, present = _established(heard.signs | before.signs, facts, rules)
-    _, then = _established(before.signs, before.facts, rules)
+    then = _established(before.signs, before.facts, rules)[1] if before.signs else 0
     new = present & ~then | rules.bits.mask(heard.signs)
     holding = [one for one in rules.candidates(present) if one.uses & new and one.holds(present)]
-    holding.sort(key=lambda one: (-one.rule.level.rank, one.learned))
+    holding.sort(key=lambda one: (-one.rank, one.learned))
     matches = tuple(Match(one.rule, _words(one, heard, rules)) for one in holding)
     level, kind = _level(matches, heard, rules)
     situation = None
@@ -288,19 +288,18 @@ def _established(
         if name in table:
             found.update(table[name].implies)
     present = rules.bits.mask(found) | rules.bits.of_facts(facts)
-    for sign, clauses in rules.derived:
-        if sign.name not in found and all(clause.holds(present) for clause in clauses):
-            found.update((sign.name, *sign.implies))
-            present |= rules.bits.mask((sign.name, *sign.implies))
+    for one in rules.derived:
+        if one.uses & present and one.sign.name not in found and one.holds(present):
+            found.update((one.sign.name, *one.sign.implies))
+            present |= one.adds
     return frozenset(found), present
 
 
 def _words(one: Compiled, heard: _Heard, rules: RuleSet) -> tuple[str, ...]:
-    used = set(rules.bits.names(one.uses))
     said = [
         heard.found.words.between(hit.first, hit.after)
         for hit, standing in heard.hits
-        if standing is Standing.PRESENT and hit.name in used
+        if standing is Standing.PRESENT and hit.name in one.names
     ]
     return tuple(dict.fromkeys(said))
 
@@ -353,14 +352,14 @@ def _lacking(rules: RuleSet, present: int, heard: _Heard, level: Level) -> list[
     table = rules.lexicon.signs
     denied = {hit.name for hit, standing in heard.hits if standing is Standing.NEGATED}
     votes: dict[str, int] = {}
-    for one in rules.near(present):
-        if one.rule.level.rank <= level.rank:
-            continue
-        failing = [clause for clause in one.clauses if not clause.holds(present)]
-        if len(failing) == 1 and one.uses & present:
-            for name in rules.bits.names(failing[0].wanted):
-                if name in table and table[name].asks and name not in denied:
-                    votes[name] = votes.get(name, 0) + one.rule.level.rank
+    rank = level.rank
+    for one in rules.compiled:
+        if one.rank <= rank:
+            break
+        if one.uses & present and (missing := one.missing(present)):
+            for name in rules.bits.names(missing & rules.askable):
+                if name not in denied:
+                    votes[name] = votes.get(name, 0) + one.rank
     return [table[name].asks for name in sorted(votes, key=lambda n: -votes[n])]
 
 

@@ -8,7 +8,7 @@ four words of the same clause, and `~` for any ending ("vomi~").
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import re2
 
@@ -22,6 +22,7 @@ _NE = re.compile(r"\x02(?:ne|n') ?\x03\? ?|\b(?:ne |n')")
 _OPTIONAL_GAP = re.compile(r"\((?:\?:)?\.\.\. \)\?")
 _GAPS = re.compile(r"(?:\s*\.\.\.\s*)+")
 _GAP = r"(?:[a-z0-9][a-z0-9./]* ){0,%d}"
+_FIRST = 0xE000
 _NEUTRAL = (b"", b" ", b" zq 7 xk ", b" qwxz , 12.5 vbnk . ")
 _OPTIONS = re2.Options()
 _OPTIONS.never_capture = True
@@ -63,12 +64,32 @@ def _fold_piece(piece: str) -> str:
 
 def pattern(expression: str, groups: Mapping[str, str], forms: Mapping[str, str]) -> bytes:
     """What re2 is given, checked to compile and not to match everything."""
-    expanded = expand(expression, groups)
-    expanded = _PLAIN.sub(lambda word: one_word(word.group(), forms), expanded)
-    expanded = _GAPS.sub(_gap, _OPTIONAL_GAP.sub("...", expanded)).replace("~", "[a-z]*")
-    compiled = rf"\b(?:{expanded})\b".encode("ascii", "replace")
+    compiled = _written(expand(expression, groups), forms).encode("ascii", "replace")
     check(compiled, expression)
     return compiled
+
+
+def outline(expression: str, groups: Mapping[str, str], forms: Mapping[str, str]) -> str:
+    """The same with a single character for each word group (`outlined`)."""
+    names = list(groups)
+    folded = _folded(expression)
+    return _written(_GROUP.sub(lambda m: chr(_FIRST + names.index(m.group(1))), folded), forms)
+
+
+def outlined(groups: Mapping[str, str], forms: Mapping[str, str]) -> dict[str, str]:
+    """What the characters of an `outline` stand for."""
+    expanded = (expand(f"{{{name}}}", groups) for name in groups)
+    return {chr(_FIRST + i): _spelt(one, forms) for i, one in enumerate(expanded)}
+
+
+def _written(expanded: str, forms: Mapping[str, str]) -> str:
+    spelt = _spelt(expanded, forms)
+    spelt = _GAPS.sub(_gap, _OPTIONAL_GAP.sub("...", spelt)).replace("~", "[a-z]*")
+    return rf"\b(?:{spelt})\b"
+
+
+def _spelt(expanded: str, forms: Mapping[str, str]) -> str:
+    return _PLAIN.sub(lambda word: one_word(word.group(), forms), expanded)
 
 
 def _gap(found: re.Match[str]) -> str:
@@ -122,8 +143,17 @@ def compile_bytes(compiled: bytes, expression: str = "") -> re2._Regexp:
         raise BadExpression(f"re2 refuses {expression!r}: {refused}") from None
 
 
-def union(patterns: Iterable[bytes]) -> bytes:
-    return b"|".join(patterns)
+def finder(compiled: bytes, name: str = "") -> Callable[[bytes, int, int], tuple[int, int]]:
+    """Gives the first and last byte of the leftmost match between two places, or (-1, -1).
+
+    Asks re2 itself: the wrapper's match objects cost twice the search.
+    """
+    match, anywhere = compile_bytes(compiled, name)._regexp.Match, re2._Anchor.UNANCHORED
+
+    def find(text: bytes, start: int, end: int) -> tuple[int, int]:
+        return match(anywhere, text, start, end)[0]  # type: ignore[no-any-return]
+
+    return find
 
 
 def vocabulary(expression: str, groups: Mapping[str, str]) -> set[str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+import re2
+
 from triage.text import word_set
 
 Facts = dict[str, float]
@@ -39,6 +41,7 @@ _N = r"(\d+(?:\.\d+)?|" + "|".join(sorted(_COUNT, key=len, reverse=True)) + ")"
 _UNIT = r"(" + "|".join(sorted(_HOURS, key=len, reverse=True)) + ")"
 _GAP = r"(?: [a-z0-9./]+){0,%d} "
 
+_COUNTED = re2.compile(rf"\d|\b{_N} (?:{_UNIT[1:-1]}|fois|times?|[a-z]*s)\b|\bborn\b")
 _AMOUNT = re.compile(rf"\b{_N} {_UNIT}\b")
 _GESTATION = re.compile(
     rf"\b(?:enceinte|grossesse|pregnant|bele|belle|pregnancy|gestation|along)\b{_GAP % 3}{_N} {_UNIT}\b"
@@ -50,6 +53,18 @@ _AFTER_BIRTH = re.compile(
     rf"|\b{_N} {_UNIT} (?:apres|after|since|post|depuis)(?: [a-z]+)? "
     rf"(?:accouch\w*|l accouch\w*|deliver\w*|birth|postpartum|born|cesarienne)\b"
 )
+_PREGNANT = (
+    "enceinte",
+    "grossesse",
+    "pregnan",
+    "bele",
+    "belle",
+    "gestation",
+    "along",
+    "amenorrhee",
+)
+_BIRTH = ("accouch", "deliver", "birth", "postpartum", "cesarienne", "section", "born")
+_DIGITS = re.compile(r"\d\d")
 _BORN = re.compile(rf"\b(?:born|naissance|naquit)\b(?: [a-z]+){{0,4}} {_N} {_UNIT}\b")
 _BORN_NOW = re.compile(
     r"\b(?:born)(?: [a-z]+){0,2} (?:hier|yesterday|aujourd hui|today|ce matin|now)\b"
@@ -82,19 +97,21 @@ _TENSION = re.compile(
     r"\b(?:tension|ta|pression|bp|pressure)\b(?: [a-z]+){0,4} (\d{1,3})\b(?![/.])"
 )
 _NUMBERS = (
-    ("pulse", re.compile(r"\b(?:pouls|pulse|heart rate|hr|frequence cardiaque|coeur bat|battements)\b(?: [a-z]+){0,4} (\d{2,3})\b"), (20, 300)),
-    ("pulse", re.compile(r"\b(\d{2,3}) (?:bpm|battements|beats)\b"), (20, 300)),
-    ("breaths", re.compile(r"\b(?:respir\w*|breath\w*|respiratory rate|rr|frequence respiratoire)\b(?: [a-z]+){0,4} (\d{2,3})\b(?! (?:ans|years?|percent))"), (4, 150)),
-    ("breaths", re.compile(r"\b(\d{2,3}) (?:respirations?|breaths?|cycles)\b"), (4, 150)),
-    ("saturation", re.compile(r"\b(?:sat\w*|spo2|spo 2|oxygen\w*|oxymetre|oximeter)\b(?: [a-z0-9]+){0,4} (\d{2,3})\b"), (40, 100)),
-    ("saturation", re.compile(r"\b(\d{2}) percent\b"), (50, 100)),
-    ("vomits", re.compile(rf"\b(?:vomi\w*|throw\w*|rend)\b(?: [a-z]+){{0,3}} {_N} (?:fois|times?|time)\b"), (0, 200)),
-    ("vomits", re.compile(rf"\b{_N} (?:fois|times?) (?:qu il |qu elle |que |de )?(?:vomi\w*|vomissements?)\b"), (0, 200)),
-    ("stools", re.compile(rf"\b(?:diarrh\w*|selles?|caca|toilettes?|stools?|poop\w*|purging|shit|toilet|belly run|run belle|run belly)\b(?: [a-z]+){{0,4}} {_N} (?:fois|times?|time)\b"), (0, 200)),
-    ("stools", re.compile(rf"\b{_N} (?:fois|times?|selles?|stools?) ?(?:de |la |to |par jour |a day )*(?:diarrh\w*|selles?|stools?|toilettes?|liquides?|watery)?\b"), (0, 200)),
-    ("fits", re.compile(rf"\b(?:convuls\w*|crises?|seizures?|fits?|jerk\w*)\b(?: [a-z]+){{0,3}} {_N} (?:fois|times?|time)\b"), (0, 100)),
-    ("fits", re.compile(rf"\b{_N} (?:convulsions?|crises?|seizures?|fits)\b"), (2, 100)),
+    ("pulse", ("poul", "pulse", "heart", "hr ", "frequence", "coeur", "battement"), re.compile(r"\b(?:pouls|pulse|heart rate|hr|frequence cardiaque|coeur bat|battements)\b(?: [a-z]+){0,4} (\d{2,3})\b"), (20, 300)),
+    ("pulse", ("bpm", "battements", "beats"), re.compile(r"\b(\d{2,3}) (?:bpm|battements|beats)\b"), (20, 300)),
+    ("breaths", ("respir", "breath", "rr "), re.compile(r"\b(?:respir\w*|breath\w*|respiratory rate|rr|frequence respiratoire)\b(?: [a-z]+){0,4} (\d{2,3})\b(?! (?:ans|years?|percent))"), (4, 150)),
+    ("breaths", ("respiration", "breath", "cycles"), re.compile(r"\b(\d{2,3}) (?:respirations?|breaths?|cycles)\b"), (4, 150)),
+    ("saturation", ("sat", "spo", "oxy"), re.compile(r"\b(?:sat\w*|spo2|spo 2|oxygen\w*|oxymetre|oximeter)\b(?: [a-z0-9]+){0,4} (\d{2,3})\b"), (40, 100)),
+    ("saturation", ("percent",), re.compile(r"\b(\d{2}) percent\b"), (50, 100)),
+    ("vomits", ("vomi", "throw", "rend"), re.compile(rf"\b(?:vomi\w*|throw\w*|rend)\b(?: [a-z]+){{0,3}} {_N} (?:fois|times?|time)\b"), (0, 200)),
+    ("vomits", ("vomi",), re.compile(rf"\b{_N} (?:fois|times?) (?:qu il |qu elle |que |de )?(?:vomi\w*|vomissements?)\b"), (0, 200)),
+    ("stools", ("diarrh", "selle", "caca", "toilet", "stool", "poop", "purg", "shit", "run"), re.compile(rf"\b(?:diarrh\w*|selles?|caca|toilettes?|stools?|poop\w*|purging|shit|toilet|belly run|run belle|run belly)\b(?: [a-z]+){{0,4}} {_N} (?:fois|times?|time)\b"), (0, 200)),
+    ("stools", ("fois", "time", "selle", "stool"), re.compile(rf"\b{_N} (?:fois|times?|selles?|stools?) ?(?:de |la |to |par jour |a day )*(?:diarrh\w*|selles?|stools?|toilettes?|liquides?|watery)?\b"), (0, 200)),
+    ("fits", ("convuls", "crise", "seizure", "fit", "jerk"), re.compile(rf"\b(?:convuls\w*|crises?|seizures?|fits?|jerk\w*)\b(?: [a-z]+){{0,3}} {_N} (?:fois|times?|time)\b"), (0, 100)),
+    ("fits", ("convulsion", "crise", "seizure", "fit"), re.compile(rf"\b{_N} (?:convulsions?|crises?|seizures?|fits)\b"), (2, 100)),
 )  # fmt: skip
+"""What is counted, beginnings of words without which it cannot be, how it is said, and what is
+possible."""
 _SUGAR = re.compile(
     r"\b(?:glycemie|glucose|sucre|sugar|dextro|gly)\b(?: [a-z]+){0,4} (\d+(?:\.\d+)?)(?: (mg|mmol|g))?\b"
 )
@@ -103,6 +120,8 @@ _SUGAR = re.compile(
 def read_facts(text: str, *, about_child: bool = False) -> Facts:
     """Facts stated in a canonical text (`triage.text.normalise`)."""
     facts: Facts = {}
+    if not _COUNTED.search(text):
+        return facts
     for reader in _READERS:
         for name, value in reader(text, about_child):
             facts.setdefault(name, value)
@@ -118,7 +137,7 @@ def _days(count: str, unit: str) -> float:
 
 
 def _gestation(text: str, about_child: bool) -> Iterator[tuple[str, float]]:
-    if found := _GESTATION.search(text):
+    if found := _search(_GESTATION, _PREGNANT, text):
         count, unit = (part for part in found.groups() if part)
         weeks = _days(count, unit) / 7
         if weeks <= 45:
@@ -126,18 +145,28 @@ def _gestation(text: str, about_child: bool) -> Iterator[tuple[str, float]]:
 
 
 def _postpartum(text: str, about_child: bool) -> Iterator[tuple[str, float]]:
-    if found := _AFTER_BIRTH.search(text):
+    if found := _search(_AFTER_BIRTH, _BIRTH, text):
         count, unit = (part for part in found.groups() if part)
         yield "postpartum_days", _days(count, unit)
 
 
+def _search(
+    pattern: re.Pattern[str], beginnings: tuple[str, ...], text: str
+) -> re.Match[str] | None:
+    """A search that is spared where no word begins as it must."""
+    if any(beginning in text for beginning in beginnings):
+        return pattern.search(text)
+    return None
+
+
 def _age(text: str, about_child: bool) -> Iterator[tuple[str, float]]:
     """An amount of time is an age unless it says how long something lasts."""
-    if found := _BORN.search(text):
+    if found := _search(_BORN, ("born", "naissance", "naquit"), text):
         yield from _aged(_days(found.group(1), found.group(2)))
-    elif _BORN_NOW.search(text):
+    elif _search(_BORN_NOW, ("born",), text):
         yield from _aged(1)
-    taken = [m.span() for m in (_GESTATION.search(text), _AFTER_BIRTH.search(text)) if m]
+    others = _search(_GESTATION, _PREGNANT, text), _search(_AFTER_BIRTH, _BIRTH, text)
+    taken = [other.span() for other in others if other]
     for found in _AMOUNT.finditer(text):
         days = _days(found.group(1), found.group(2))
         if any(first <= found.start() < after for first, after in taken):
@@ -169,6 +198,8 @@ def _aged(days: float) -> Iterator[tuple[str, float]]:
 
 
 def _temperature(text: str, about_child: bool) -> Iterator[tuple[str, float]]:
+    if not _DIGITS.search(text):
+        return
     for pattern in _TEMPERATURE:
         for found in pattern.finditer(text):
             celsius = float(found.group(1))
@@ -180,7 +211,7 @@ def _temperature(text: str, about_child: bool) -> Iterator[tuple[str, float]]:
 
 
 def _blood_pressure(text: str, about_child: bool) -> Iterator[tuple[str, float]]:
-    for found in _PRESSURE.finditer(text):
+    for found in _PRESSURE.finditer(text) if "/" in text else ():
         upper, lower = float(found.group(1)), float(found.group(2))
         if 5 <= upper < 30 and 2 <= lower < 20 and upper > lower:
             upper, lower = upper * 10, lower * 10
@@ -188,7 +219,7 @@ def _blood_pressure(text: str, about_child: bool) -> Iterator[tuple[str, float]]
             yield "systolic", upper
             yield "diastolic", lower
             return
-    if tension := _TENSION.search(text):
+    if tension := _search(_TENSION, ("ta ", "tension", "pression", "bp", "pressure"), text):
         upper = float(tension.group(1))
         upper = upper * 10 if upper < 30 else upper
         if 50 <= upper <= 300:
@@ -196,13 +227,14 @@ def _blood_pressure(text: str, about_child: bool) -> Iterator[tuple[str, float]]
 
 
 def _counts(text: str, about_child: bool) -> Iterator[tuple[str, float]]:
-    for name, pattern, (low, high) in _NUMBERS:
-        if (found := pattern.search(text)) and low <= (value := number(found.group(1))) <= high:
+    for name, beginnings, pattern, (low, high) in _NUMBERS:
+        found = _search(pattern, beginnings, text)
+        if found and low <= (value := number(found.group(1))) <= high:
             yield name, value
 
 
 def _glucose(text: str, about_child: bool) -> Iterator[tuple[str, float]]:
-    if found := _SUGAR.search(text):
+    if found := _search(_SUGAR, ("gly", "gluc", "suc", "sugar", "dextro"), text):
         value, unit = float(found.group(1)), found.group(2)
         if unit == "mmol":
             value *= 18

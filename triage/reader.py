@@ -1,24 +1,23 @@
 """Find what a text says: signs and marks, with where they stand. Pure.
 
-All expressions are matched in one pass of a `google-re2` Set, so no text can stall it; only those
-that matched are located. A sign is something about a patient ("chest_pain"); a mark is something
-about the telling ("past", "asks", "idiom").
+A `Prefilter` says which expressions the words of a clause leave possible; only those are run, by
+`google-re2`, so no text can stall it. A sign is something about a patient ("chest_pain"); a mark
+is something about the telling ("past", "asks", "idiom").
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import re2
 
 from triage import expressions, text
+from triage.prefilter import Prefilter
 from triage.spelling import Spelling
 from triage.text import Words, word_set
 
 _MOST = 6
-_BUDGET = 256 << 20
+_WINDOW, _OVERLAP = 60, 24
+_ENDS = frozenset(".,?")
 _NEGATIVE_WORDS = word_set(
     "pas plus no not sans without aucun aucune ni jamais never neva non rien cannot nor"
 )
@@ -36,12 +35,12 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the Set holds: all expressions of one name that treat negation alike."""
+    """One expression of a sign or mark. `find` gives the bytes it matches from `pos` to `end`."""
 
     name: str
     is_mark: bool
     negating: bool
-    regexp: Any
+    find: Callable[[bytes, int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,8 @@ class Found:
 class Reader:
     """Reads texts with the expressions of a lexicon.
 
-    `signs` and `marks` map names to expressions, `groups` names to alternations used by them.
+    `signs` and `marks` map names to expressions, `groups` names to alternations used by them;
+    `sample` are messages that tell common words from rare ones.
     """
 
     def __init__(
@@ -66,55 +66,35 @@ class Reader:
         groups: Mapping[str, str],
         forms: Mapping[str, str],
         ordinary: Iterable[str],
+        sample: Iterable[str] = (),
     ) -> None:
         folded = {text.fold(word): form for word, form in forms.items()}
         self.entries: list[Entry] = []
-        options = re2.Options()
-        options.never_capture = True
-        options.max_mem = _BUDGET
-        self._set = re2.Set.SearchSet(options)
+        outlines: list[str] = []
         for names, is_mark in ((signs, False), (marks, True)):
             for name, says in names.items():
-                self._add(name, is_mark, says, groups, folded)
-        self._set.Compile()
-        spelled: set[str] = set()
-        for says in (*signs.values(), *marks.values()):
-            for expression in says:
-                spelled |= expressions.vocabulary(expression, groups)
-        stems = {word[:-1] for word in spelled if word.endswith("~")}
-        self.spelling = Spelling(folded, spelled - {f"{s}~" for s in stems}, stems, ordinary)
-
-    def _add(
-        self,
-        name: str,
-        is_mark: bool,
-        says: Sequence[str],
-        groups: Mapping[str, str],
-        forms: Mapping[str, str],
-    ) -> None:
-        kinds: dict[bool, list[bytes]] = {False: [], True: []}
-        for expression in _written_out(says):
-            compiled = expressions.pattern(expression, groups, forms)
-            kinds[_negates(compiled)].append(compiled)
-        for negating, compiled_all in kinds.items():
-            if compiled_all:
-                joined = expressions.union(compiled_all)
-                self._set.Add(joined)
-                regexp = expressions.compile_bytes(joined, name)
-                self.entries.append(Entry(name, is_mark, negating, regexp))
+                for expression in dict.fromkeys(_written_out(says)):
+                    compiled = expressions.pattern(expression, groups, folded)
+                    find = expressions.finder(compiled, name)
+                    self.entries.append(Entry(name, is_mark, _negates(compiled), find))
+                    outlines.append(expressions.outline(expression, groups, folded))
+        self.spelling = _spelling((*signs.values(), *marks.values()), groups, folded, ordinary)
+        self._prefilter = Prefilter(
+            outlines,
+            expressions.outlined(groups, folded),
+            (text.normalise(message, self.spelling) for message in sample),
+        )
 
     def read(self, message: str) -> Found:
         words = text.as_words(text.tokens(message, self.spelling))
-        signs: list[Hit] = []
-        marks: dict[str, tuple[Hit, ...]] = {}
-        for index in self._set.Match(words.joined) or ():
-            entry = self.entries[index]
-            hits = _locate(entry, words)
-            if entry.is_mark:
-                marks[entry.name] = marks.get(entry.name, ()) + hits
-            else:
-                signs.extend(hits)
-        return Found(words, tuple(signs), marks)
+        signs: dict[Hit, None] = {}
+        marks: dict[str, dict[Hit, None]] = {}
+        for first, after, start, end in _stretches(words):
+            for index in self._prefilter.candidates(words.words[first:after]):
+                entry = self.entries[index]
+                for hit in _locate(entry, words, first, start, end):
+                    (marks.setdefault(entry.name, {}) if entry.is_mark else signs)[hit] = None
+        return Found(words, tuple(signs), {name: tuple(hits) for name, hits in marks.items()})
 
     def strangers(self, words: Words) -> tuple[int, int]:
         """How many words nobody here knows, of how many."""
@@ -136,11 +116,58 @@ def _negates(compiled: bytes) -> bool:
 _SEPARATORS = bytes.maketrans(b"()|?", b"    ")
 
 
-def _locate(entry: Entry, words: Words) -> tuple[Hit, ...]:
-    hits = []
-    for found in entry.regexp.finditer(words.joined):
-        first, after = words.span(*found.span())
-        hits.append(Hit(entry.name, first, after, entry.negating))
-        if len(hits) == _MOST:
-            break
-    return tuple(hits)
+def _stretches(words: Words) -> Iterator[tuple[int, int, int, int]]:
+    """What no expression reaches beyond: from one stop or comma to the next, or so many words.
+
+    As word indices and as bytes of `joined`, the spaces around it included.
+    """
+    first, start = 0, 0
+    for i, word in enumerate((*words.words, ".")):
+        if word in _ENDS:
+            if i > first:
+                yield from _windows(words.words, first, i, start)
+            start += sum(map(len, words.words[first : i + 1])) + i + 1 - first
+            first = i + 1
+
+
+def _windows(
+    words: Sequence[str], first: int, after: int, start: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """A stretch of words, or where it is long windows over it that overlap."""
+    while True:
+        last = min(first + _WINDOW, after)
+        length = sum(map(len, words[first:last])) + last - first
+        yield first, last, start, start + length + 1
+        if last == after:
+            return
+        step = _WINDOW - _OVERLAP
+        start += sum(map(len, words[first : first + step])) + step
+        first += step
+
+
+def _locate(entry: Entry, words: Words, first: int, start: int, end: int) -> Iterator[Hit]:
+    """Where an expression stands in the stretch whose first word is `first`."""
+    joined, begin = words.joined, start
+    for _ in range(_MOST):
+        found, stop = entry.find(joined, start, end)
+        if found < 0:
+            return
+        at = first + joined.count(b" ", begin, found + 1) - 1
+        yield Hit(entry.name, at, first + joined.count(b" ", begin, stop), entry.negating)
+        start = stop
+
+
+def _spelling(
+    all_says: Iterable[Sequence[str]],
+    groups: Mapping[str, str],
+    forms: Mapping[str, str],
+    ordinary: Iterable[str],
+) -> Spelling:
+    spelled: set[str] = set()
+    for name in groups:
+        spelled |= expressions.vocabulary(f"{{{name}}}", groups)
+    for says in all_says:
+        for expression in says:
+            spelled |= expressions.vocabulary(expression, {name: "" for name in groups})
+    stems = {word[:-1] for word in spelled if word.endswith("~")}
+    return Spelling(forms, spelled - {f"{stem}~" for stem in stems}, stems, ordinary)

@@ -57,7 +57,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A rule ready to be asked. `uses`: every bit that can help it to hold.
+    """A rule ready to be asked. `uses`: every bit that can help it to hold, `names` their signs.
 
     `learned`: it speaks for the learned signal, so a rule of the same level comes before it.
     """
@@ -65,7 +65,32 @@ class Compiled:
     rule: Rule
     clauses: Clauses
     uses: int
+    names: frozenset[str]
+    rank: int
     learned: bool = False
+
+    def holds(self, present: int) -> bool:
+        return all(clause.holds(present) for clause in self.clauses)
+
+    def missing(self, present: int) -> int:
+        """The bits of which one would make it hold: those of its only unsatisfied clause."""
+        missing = 0
+        for clause in self.clauses:
+            if not clause.holds(present):
+                if missing:
+                    return 0
+                missing = clause.wanted
+        return missing
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A sign that follows from others or from facts, and the bits that it adds."""
+
+    sign: Sign
+    clauses: Clauses
+    uses: int
+    adds: int
 
     def holds(self, present: int) -> bool:
         return all(clause.holds(present) for clause in self.clauses)
@@ -82,15 +107,25 @@ class RuleSet:
         self.bits = Bits()
         self._inline: dict[str, list[str]] = {}
         self.rules = {rule.id: rule for rule in rules}
-        self.derived = [
-            (sign, self._clauses(sign)) for sign in lexicon.signs.values() if sign.when is not None
-        ]
+        self.derived = [self._derived(s) for s in lexicon.signs.values() if s.when is not None]
         self.compiled = [self._compile(r) for r in self.rules.values() if r.status == "active"]
-        self.compiled.sort(key=lambda one: -one.rule.level.rank)
+        self.compiled.sort(key=lambda one: -one.rank)
+        self.askable = self.bits.mask(n for n, sign in lexicon.signs.items() if sign.asks)
         says: dict[str, Sequence[str]] = {n: s.says for n, s in lexicon.signs.items() if s.says}
         says |= self._inline
-        self.reader = Reader(says, lexicon.marks, lexicon.groups, lexicon.forms, lexicon.ordinary)
+        self.reader = Reader(
+            says, lexicon.marks, lexicon.groups, lexicon.forms, lexicon.ordinary, self._messages()
+        )
         self.by_bit = self._indexed()
+
+    def _messages(self) -> list[str]:
+        """The examples of all rules, as a sample of what people write."""
+        return [
+            text
+            for rule in self.rules.values()
+            for key in ("match", "no_match")
+            for text in rule.examples[key]
+        ]
 
     def _vocabulary(self, owner: str) -> Vocabulary:
         def inline(says: Mapping[str, Sequence[str]]) -> str:
@@ -100,11 +135,15 @@ class RuleSet:
 
         return Vocabulary(self.bits, frozenset(self.lexicon.signs), FACTS, inline)
 
-    def _clauses(self, sign: Sign) -> Clauses:
+    def _derived(self, sign: Sign) -> Derived:
         try:
-            return compile_condition(sign.when, self._vocabulary(sign.name))
+            clauses = compile_condition(sign.when, self._vocabulary(sign.name))
         except (BadCondition, BadExpression) as bad:
             raise BadRule(f"sign {sign.name}: {bad}", file=sign.file, line=sign.line) from None
+        adds = 0
+        for name in (sign.name, *sign.implies):
+            adds |= self.bits.sign(name)
+        return Derived(sign, clauses, _uses(clauses), adds)
 
     def _compile(self, rule: Rule) -> Compiled:
         try:
@@ -112,12 +151,12 @@ class RuleSet:
         except (BadCondition, BadExpression, BadRule) as bad:
             line = getattr(rule.when, "line", rule.line)
             raise BadRule(str(bad), rule=rule.id, file=rule.file, line=line) from None
-        uses = 0
-        for clause in clauses:
-            uses |= clause.wanted
+        uses = _uses(clauses)
         if not uses:
             raise BadRule("holds for everything", rule=rule.id, file=rule.file, line=rule.line)
-        return Compiled(rule, clauses, uses, bool(uses & self.bits.mask(LEARNED)))
+        names = frozenset(self.bits.names(uses))
+        learned = bool(uses & self.bits.mask(LEARNED))
+        return Compiled(rule, clauses, uses, names, rule.level.rank, learned)
 
     def _indexed(self) -> dict[int, list[Compiled]]:
         """Rules by each bit of their first clause, without one of which they cannot hold."""
@@ -129,10 +168,6 @@ class RuleSet:
                 wanted &= wanted - 1
         return index
 
-    def near(self, present: int) -> list[Compiled]:
-        """Rules that something present speaks for, whether or not they hold."""
-        return [one for one in self.compiled if one.uses & present]
-
     def candidates(self, present: int) -> list[Compiled]:
         found: dict[str, Compiled] = {}
         while present:
@@ -140,6 +175,13 @@ class RuleSet:
                 found[one.rule.id] = one
             present &= present - 1
         return list(found.values())
+
+
+def _uses(clauses: Clauses) -> int:
+    uses = 0
+    for clause in clauses:
+        uses |= clause.wanted
+    return uses
 
 
 def _checked_says(says: Mapping[str, Sequence[str]], lexicon: Lexicon) -> list[str]:
