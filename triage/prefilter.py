@@ -217,7 +217,9 @@ def _letters(members: Any, groups: Groups) -> frozenset[str] | None:
 
 def _ends_a_word(nodes: Any) -> bool:
     """Whether every repetition ends with a space, so that what follows begins a word."""
-    op, argument = nodes[-1] if len(nodes) else (None, None)
+    if not len(nodes):
+        return False
+    op, argument = nodes[-1]
     if op is code.SUBPATTERN:
         return _ends_a_word(argument[-1])
     if op is code.BRANCH:

@@ -168,6 +168,6 @@ def _spelling(
         spelled |= expressions.vocabulary(f"{{{name}}}", groups)
     for says in all_says:
         for expression in says:
-            spelled |= expressions.vocabulary(expression, {name: "" for name in groups})
+            spelled |= expressions.vocabulary(expression, dict.fromkeys(groups, ""))
     stems = {word[:-1] for word in spelled if word.endswith("~")}
     return Spelling(forms, spelled - {f"{stem}~" for stem in stems}, stems, ordinary)
