@@ -27,6 +27,7 @@ REACH = 5
 """How many words a negation reaches forward."""
 
 _FULL_STOPS = frozenset(".?")
+_BOUNDARIES = frozenset(".,?") | word_set("et and mais but")
 _NEGATIONS = word_set(
     "pas no not sans without aucun aucune ni nor jamais never neva zero none nothing rien "
     "denies denied denie nie"
@@ -75,12 +76,17 @@ def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
     marks, words = found.marks, found.words.words
     for hit in marks.get("idiom", ()):
         yield Standing.IDIOM, hit.first, hit.after
+    for hit in marks.get("purpose", ()):
+        yield Standing.ASKED, 0, hit.after
     personal = [hit.first for hit in marks.get("personal", ())]
     turns = [hit.first for hit in (*marks.get("now", ()), *marks.get("but", ()))]
     for hit in marks.get("past", ()):
         if hit.first == 0 or words[hit.first - 1] not in _SINCE:
             yield Standing.PAST, _left(words, hit.first, turns), _right(words, hit.after, turns)
-    stops = personal + [hit.first for hit in marks.get("but", ())]
+    buts = [hit.first for hit in marks.get("but", ())]
+    stops = personal + buts
+    for hit in marks.get("imagines", ()):
+        yield Standing.SUPPOSED, hit.first, _right(words, hit.after, buts)
     for name, standing in (("asks", Standing.ASKED), ("supposes", Standing.SUPPOSED)):
         for hit in marks.get(name, ()):
             yield standing, hit.first, _right(words, hit.after, stops)
@@ -111,12 +117,19 @@ def _negated(hit: Hit, words: Sequence[str]) -> bool:
         return True
     if hit.negating:
         return False
+    if hit.after < len(words) and words[hit.after] == "pas" and _ends_clause(words, hit.after):
+        return True
     if _verb_denied(hit, words):
         return True
     inside = words[hit.first : hit.after]
     if any(word in _NEGATIONS and _denies(words, hit.first + i) for i, word in enumerate(inside)):
         return True
     return _denied_before(hit.first, words)
+
+
+def _ends_clause(words: Sequence[str], i: int) -> bool:
+    """ "la tête me fait mal pas, ..." denies; in "mal à la tête pas dormi" a new thought begins."""
+    return i + 1 == len(words) or words[i + 1] in _BOUNDARIES
 
 
 def _denied_before(first: int, words: Sequence[str]) -> bool:

@@ -25,7 +25,7 @@ _NEGATIVE_WORDS = word_set(
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An expression found: word indices [first, after). `negating`: it contains its own "not"."""
+    """An expression found: word indices [first, after). `negating`: it brought its own "not"."""
 
     name: str
     first: int
@@ -153,7 +153,9 @@ def _locate(entry: Entry, words: Words, first: int, start: int, end: int) -> Ite
         if found < 0:
             return
         at = first + joined.count(b" ", begin, found + 1) - 1
-        yield Hit(entry.name, at, first + joined.count(b" ", begin, stop), entry.negating)
+        after = first + joined.count(b" ", begin, stop)
+        negating = entry.negating and not _NEGATIVE_WORDS.isdisjoint(words.words[at:after])
+        yield Hit(entry.name, at, after, negating)
         start = stop
 
 

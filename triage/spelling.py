@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
 
 _SHORTEST = 5
 _LONGEST = 18
 _STEM = 4
 _MEMO = 50_000
+_ALIKE = 0.72
+_ELIDED = "jldms"
 _EAR = (
     (re.compile(r"ph"), "f"),
     (re.compile(r"qu?|ck|c(?=[aouklrt])|x"), "k"),
@@ -87,7 +90,20 @@ class Spelling:
         if any(word[:end] in self._stems for end in range(_STEM, len(word) + 1)):
             return word
         near = self._nearest(word) if len(word) >= _SHORTEST - 1 else None
-        return near or self._sounds.get(by_ear(word), word)
+        if near is None and (parted := self._parted(word)):
+            return parted
+        if near is None and (heard := self._sounds.get(by_ear(word))) and _alike(word, heard):
+            return heard
+        return near or word
+
+    def _parted(self, word: str) -> str | None:
+        """ "jvomi" is "j vomi", "leau" is "l eau"."""
+        rest = word[1:]
+        if word[0] not in _ELIDED or len(rest) < _SHORTEST - 2 or rest not in self._known:
+            return None
+        if word[0] != "j" and (rest[0] not in "aeiouh" or len(rest) < _SHORTEST - 1):
+            return None
+        return f"{word[0]} {self._known[rest]}"
 
     def _nearest(self, word: str) -> str | None:
         candidates = set(self._near.get(word, ()))
@@ -97,6 +113,11 @@ class Spelling:
             candidates.update(self._near.get(part, ()))
         close = [(cost, other) for other in candidates if (cost := _typing_error(word, other))]
         return min(close)[1] if close else None
+
+
+def _alike(typed: str, meant: str) -> bool:
+    """Not too far apart to be one word written by ear: "segne" and "saigne", not "oozing", "housing"."""
+    return typed[0] == meant[0] and SequenceMatcher(None, typed, meant).ratio() >= _ALIKE
 
 
 def _deletions(word: str) -> list[str]:
