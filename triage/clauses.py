@@ -54,6 +54,8 @@ _BEFORE_VERBS = word_set(
 _SUCH = word_set("aussi autant si such so like this comme pareil tellement")
 _MORE = word_set("de d du des aucun aucune mal")
 _SINCE = word_set("depuis since from for des")
+_ALIKE = word_set("pareil pareille comme same like")
+_GOES_ON = word_set("a has have est is et and puis then now maintenant mais but il elle he she e i")
 
 
 def judge(found: Found) -> list[tuple[Hit, Standing]]:
@@ -66,7 +68,7 @@ def _standing(
     hit: Hit, words: Sequence[str], scopes: Sequence[tuple[Standing, int, int]]
 ) -> Standing:
     for standing, first, after in scopes:
-        if first < hit.after and hit.first < after:
+        if first <= hit.first and hit.after <= after:
             return standing
     return Standing.NEGATED if _negated(hit, words) else Standing.PRESENT
 
@@ -81,8 +83,10 @@ def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
     personal = [hit.first for hit in marks.get("personal", ())]
     turns = [hit.first for hit in (*marks.get("now", ()), *marks.get("but", ()))]
     for hit in marks.get("past", ()):
-        if hit.first == 0 or words[hit.first - 1] not in _SINCE:
-            yield Standing.PAST, _left(words, hit.first, turns), _right(words, hit.after, turns)
+        if not _compares(words, hit.first):
+            first = _left(words, hit.first, turns)
+            told = any(first <= sign.first and sign.after <= hit.first for sign in found.signs)
+            yield Standing.PAST, first, _right(words, hit.after, turns, told)
     buts = [hit.first for hit in marks.get("but", ())]
     stops = personal + buts
     for hit in marks.get("imagines", ()):
@@ -104,12 +108,21 @@ def _left(words: Sequence[str], start: int, stops: Sequence[int]) -> int:
     return nearest
 
 
-def _right(words: Sequence[str], start: int, stops: Sequence[int]) -> int:
+def _right(
+    words: Sequence[str], start: int, stops: Sequence[int], clause_only: bool = False
+) -> int:
+    """As far as the sentence goes; or only the clause, where a sign stands before already."""
     nearest = min((stop for stop in stops if stop >= start), default=len(words))
     for i in range(start, nearest):
-        if words[i] in _FULL_STOPS:
+        if words[i] in _FULL_STOPS or clause_only and (words[i] == "," or words[i] in _GOES_ON):
             return i
     return nearest
+
+
+def _compares(words: Sequence[str], first: int) -> bool:
+    """ "Since 2019", "the same as back then": told of now."""
+    before = words[max(first - 4, 0) : first]
+    return bool(before) and (before[-1] in _SINCE or not _ALIKE.isdisjoint(before))
 
 
 def _negated(hit: Hit, words: Sequence[str]) -> bool:

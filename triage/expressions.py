@@ -16,7 +16,7 @@ from triage.text import fold, without_contractions
 
 _GROUP = re.compile(r"\{([a-z_]+)\}")
 _ESCAPE = re.compile(r"(\\[A-Za-z])")
-_PLAIN = re.compile(r"(?<![\\\w~])[a-z]+(?![\w~*+?{])")
+_PLAIN = re.compile(r"(?<![\\\w~])(?<![a-z][?*+])[a-z]+(?![\w~*+?{])")
 _WORD = re.compile(r"(?<!\\)[a-z]{3,}~?")
 _NE = re.compile(r"\x02(?:ne|n') ?\x03\? ?|\b(?:ne |n')")
 _OPTIONAL_GAP = re.compile(r"\((?:\?:)?\.\.\. \)\?")
