@@ -78,6 +78,8 @@ def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
     marks, words = found.marks, found.words.words
     for hit in marks.get("idiom", ()):
         yield Standing.IDIOM, hit.first, hit.after
+    for hit in marks.get("laughs", ()):
+        yield Standing.IDIOM, _left(words, hit.first, ()), _right(words, hit.after, ())
     for hit in marks.get("purpose", ()):
         yield Standing.ASKED, 0, hit.after
     personal = [hit.first for hit in marks.get("personal", ())]
