@@ -116,7 +116,8 @@ def _right(
     """As far as the sentence goes; or only the clause, where a sign stands before already."""
     nearest = min((stop for stop in stops if stop >= start), default=len(words))
     for i in range(start, nearest):
-        if words[i] in _FULL_STOPS or clause_only and (words[i] == "," or words[i] in _GOES_ON):
+        ends_clause = clause_only and (words[i] == "," or words[i] in _GOES_ON)
+        if words[i] in _FULL_STOPS or ends_clause:
             return i
     return nearest
 
