@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from conversations.wording import say
-from rag.intent import UNSAID, sections_asked
+from rag.intent import asks, sections_asked
 from rag.search import GUIDANCE, RELEVANT, Passage
 
 LONGEST = 120
@@ -21,7 +21,9 @@ BRIEF = 60
 """The same for those who pay by the byte."""
 
 SHORTEST_EXTRACT = 15
-SECOND = "when_to_go"
+TOLD = ("steps", "when_to_go", "home_care")
+"""What answers somebody who asks nothing and only tells what is wrong."""
+
 _UNIT = re.compile(r"\n|(?<=[.!?]) +(?=[^\W\d_])")
 
 FROM_GUIDANCE = {
@@ -103,10 +105,9 @@ def compose(
     first = _fitting(question, topic)
     frame = _frame(first, language, reason)
     room = max(SHORTEST_EXTRACT, longest - _words(advice) - _words(frame) - 2)
-    extract = _extract(first.text, room) or _cut(first.text, room)
+    second = _beside(first, topic)
+    extract, addition = _shared(first, second, room)
     cited, parts = [first], [f"{extract} [1]"]
-    second = next((p for p in topic if p.section == SECOND and p is not first), None)
-    addition = _extract(second.text, room - _words(extract) - 1) if second else ""
     if second and addition:
         cited.append(second)
         parts.append(f"{addition} [2]")
@@ -114,12 +115,35 @@ def compose(
 
 
 def _fitting(question: str, topic: Sequence[Passage]) -> Passage:
-    """The section that was asked for, or the passage that fits best."""
-    for section in sections_asked(question) or UNSAID:
-        for passage in topic:
-            if passage.section == section:
-                return passage
-    return topic[0]
+    """The section that was asked for; where none was, what fits the question best.
+
+    Somebody who only tells what is wrong is told what to do at once, or when to go for care.
+    """
+    sections = sections_asked(question) or (() if asks(question) else TOLD)
+    return _first(sections, topic) or topic[0]
+
+
+def _beside(first: Passage, topic: Sequence[Passage]) -> Passage | None:
+    """When to go for care belongs to every answer."""
+    return _first(["home_care"] if first.section == "when_to_go" else ["when_to_go"], topic)
+
+
+def _first(sections: Sequence[str], topic: Sequence[Passage]) -> Passage | None:
+    found = (p for section in sections for p in topic if p.section == section)
+    return next(found, None)
+
+
+def _shared(first: Passage, second: Passage | None, room: int) -> tuple[str, str]:
+    """What fits of both: the second has a place before the end of the first has, but steps of first
+    aid are told to the end.
+    """
+    if second is None:
+        return _extract(first.text, room) or _cut(first.text, room), ""
+    shares = (room // 4,) if first.section == "steps" else (room * 2 // 5, room * 3 // 5)
+    kept = next(filter(None, (_extract(second.text, share) for share in shares)), "")
+    left = room - _words(kept) - 1
+    extract = _extract(first.text, left) or _cut(first.text, left)
+    return extract, _extract(second.text, room - _words(extract) - 1)
 
 
 def _frame(passage: Passage, language: str, reason: str | None) -> str:

@@ -35,7 +35,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that was ranked. `cosine` is None where no vector was compared."""
+    """A passage that was ranked.
+
+    `keyword` is its topic's that the question names; `cosine` is None where no vector was compared.
+    """
 
     id: int
     document: int
@@ -47,6 +50,7 @@ class Hit:
     kind: str
     signed: bool
     words: tuple[str, ...]
+    keyword: str
     coverage: float
     cosine: float | None
     fit: float
@@ -131,6 +135,7 @@ def _hit(row: dict[str, Any], document: int, words: Sequence[str]) -> Hit:
         **{name: row[name] for name in ("language", "kind", "signed")},
         document=document,
         words=tuple(words),
+        keyword=row["keyword"] or "",
         coverage=round(row["coverage"], 2),
         cosine=round(row["cosine"], 3) if row["cosine"] else None,
         fit=round(min(1.0, row["fit"]), 2),

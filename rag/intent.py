@@ -13,6 +13,7 @@ UNSAID = ("steps", "home_care", "when_to_go")
 """Somebody who only tells what is wrong wants to know what to do."""
 
 _DATA = Path(__file__).parent / "data" / "sections.yaml"
+_ASKING = Path(__file__).parent / "data" / "asking.yaml"
 _BAR = re.compile(r"\s*\|\s*")
 _OTHER = re.compile(r"[^a-z0-9]+")
 
@@ -36,3 +37,14 @@ def sections_asked(question: str) -> tuple[str, ...]:
     """The sections that answer `question`, best first; empty when it does not say."""
     words = fold(question)
     return next((sections for pattern, sections in _table() if pattern.search(words)), ())
+
+
+def asks(text: str) -> bool:
+    """Whether it is a question at all, and not only what somebody feels or sees."""
+    return "?" in text or bool(_asking().search(fold(text)))
+
+
+@cache
+def _asking() -> re.Pattern[str]:
+    words = yaml.safe_load(_ASKING.read_text(encoding="utf-8"))
+    return re.compile(rf"\b(?:{_BAR.sub('|', words)})\b")

@@ -24,14 +24,18 @@ from carehelp.errors import Unavailable
 from rag import embedding, vectors
 from rag.intent import UNSAID, sections_asked
 from rag.language import detect, in_english
-from rag.statement import SETTINGS, parameters, passages
+from rag.statement import NAMED, SETTINGS, parameters, passages
 
 logger = logging.getLogger(__name__)
 
 GUIDANCE = "guidance"
 LOCAL_STATISTICS = "local_statistics"
-RELEVANT = 0.42
-"""The least score that counts as found: see docs/retrieval.md for the questions behind it."""
+RELEVANT = 0.5
+"""The least score that counts as found: see docs/answers.md for the questions behind it."""
+
+NAMED_ADDS, NAMED_IS = 0.3, 0.75
+"""What it adds to a passage's score that the question names its topic, and what that alone is worth,
+times the share of the question."""
 
 LONGEST_QUESTION = 4_000
 LONGEST_SNIPPET = 240
@@ -133,7 +137,9 @@ def rank(question: str, language: str, vector: Sequence[float] | None) -> list[d
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     for row in rows:
         by_vector = model is not None and row["kind"] == GUIDANCE
-        row["fit"] = row["relevance"] if by_vector else row["coverage"]
+        fit = row["relevance"] if by_vector else row["coverage"]
+        row["fit"] = max(fit + NAMED_ADDS * row["named"], NAMED_IS * row["named"])
+        row["score"] += NAMED * row["named"]
     return sorted(rows, key=lambda row: -row["score"])
 
 

@@ -27,6 +27,11 @@ LEXICAL_WEIGHT = 2.0
 DENSE_WEIGHT = 1.0
 OTHER_LANGUAGE = 0.9
 SECTION_BOOST = 0.3
+NAMED = 0.7
+"""What a topic's passages gain where the question has all words of one of the topic's keywords, times
+the share of the question that these words are; a keyword of several words counts `PHRASE` times."""
+
+PHRASE = 1.5
 READ = {"fr": ["fr"], "en": ["en"], "pcm": ["pcm", "en"]}
 """Languages that somebody who writes in one can read, best first; French for all others."""
 
@@ -76,6 +81,7 @@ def parameters(
         "other_language": OTHER_LANGUAGE,
         "sections": list(sections_asked(question)),
         "section_boost": SECTION_BOOST,
+        "phrase": PHRASE,
         "ignored": ignored_words(),
         "signed_only": signed_only,
         "cap": CANDIDATES,
