@@ -148,11 +148,11 @@ def _level(level: Any, key: str) -> str:
 
 def judge(cases: Sequence[Case], rules: RuleSet) -> list[Judged]:
     for case in cases:
-        _judged(case, rules)
-    return [_judged(case, rules) for case in cases]
+        judge_once(case, rules)
+    return [judge_once(case, rules) for case in cases]
 
 
-def _judged(case: Case, rules: RuleSet) -> Judged:
+def judge_once(case: Case, rules: RuleSet) -> Judged:
     state, level, fired = State(), Level.NONE, []
     started = perf_counter_ns()
     for text in case.turns:

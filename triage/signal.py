@@ -21,7 +21,11 @@ BITS = 16
 NAMES = ("learned_emergency", "learned_urgent")
 """What may be heard, worst first; each has its own weights and threshold."""
 
-MOST_WORDS = 150
+MOST_WORDS = 64
+"""It learned from messages of at most so many words, marks of punctuation counted, and says nothing
+of longer texts: it calls clinicians' vignettes emergencies.
+"""
+
 _LONGEST_WORD = 20
 _MOST_KNOWN = 20_000
 _MASK = (1 << BITS) - 1
@@ -54,7 +58,6 @@ def of_mark(name: str) -> int:
 
 def features(words: Sequence[str], marks: Iterable[str]) -> list[int]:
     """Everything the model sees of a message; a feature counts as often as it occurs."""
-    words = words[:MOST_WORDS]
     single = [of_word(word) for word in words]
     pairs = [of_pair(a[0], b[0]) for a, b in pairwise(single)]
     return [i for one in single for i in one] + pairs + [of_mark(name) for name in marks]
@@ -86,9 +89,11 @@ class Signal:
 
     def hear(self, words: Sequence[str], marks: Iterable[str]) -> tuple[str, int] | None:
         """What is heard, and which word weighed most for it; mostly nothing."""
+        if not 0 < len(words) <= MOST_WORDS:
+            return None
         table, known, before = self._table, self._known, -1
         total = count = 0
-        for word in words[:MOST_WORDS]:
+        for word in words:
             own, features, weights = known.get(word) or self._meet(word)
             total += weights
             count += features
@@ -100,12 +105,12 @@ class Signal:
             total += table[of_mark(name)]
             count += 1
         for which, sum_ in enumerate(_unpacked(total)):
-            if sum_ > self._least[which] * count**0.5 and before >= 0:
+            if sum_ > self._least[which] * count**0.5:
                 return NAMES[which], self._heaviest(words, which)
         return None
 
     def _heaviest(self, words: Sequence[str], which: int) -> int:
-        known = [self._known.get(word) or self._meet(word) for word in words[:MOST_WORDS]]
+        known = [self._known.get(word) or self._meet(word) for word in words]
         weights = [_unpacked(one[2])[which] for one in known]
         return weights.index(max(weights))
 

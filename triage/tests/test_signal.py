@@ -48,6 +48,11 @@ def test_the_worse_opinion_comes_first():
     assert heard("a", bad={"a": 100}, odd={"a": 120}) == (NAMES[0], 0)
 
 
+def test_it_says_nothing_of_longer_texts_than_it_learned_from():
+    assert heard("convulse " * signal.MOST_WORDS, bad={"convulse": 100})
+    assert heard("convulse " * (signal.MOST_WORDS + 1), bad={"convulse": 100}) is None
+
+
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=30), max_size=300))
 def test_no_words_break_it(words):
