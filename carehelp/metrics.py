@@ -16,3 +16,4 @@ FIRST_TEXT_SECONDS = Histogram(
 )
 RUNNING_TURNS = Gauge("carehelp_running_turns", "Turns being answered by this process")
 REFUSED = Counter("carehelp_refused_total", "Requests refused, by code", ["code"])
+GUARDED = Counter("carehelp_guarded_total", "Parts removed from models' answers, by kind", ["kind"])

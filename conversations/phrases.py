@@ -1,0 +1,188 @@
+"""Phrases sought in a stream of words, all at once: which are found, and where one may have begun.
+
+A phrase is written as a line of elements, each of which takes one or more words:
+
+    word   a|b        one of these words
+    {list}            one entry of a named list; an entry may be several words
+    <kind>            a number of that kind, as `conversations.tokens` reads it
+    x?   x*3          perhaps; up to three times
+    !{list}           first: not right after one of these; last: not right before one of these
+
+The phrases become one machine that takes each word once, so reading is linear however many there
+are. What it has begun and not finished is what a reader has to hold back.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+_ELEMENT = re.compile(r"(?P<not>!)?(?P<what>\{\w+\}|[^\s?*!]+)(?P<perhaps>\?)?(?:\*(?P<most>\d))?")
+Words = tuple[str, ...]
+Lists = Mapping[str, Sequence[Words]]
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """A place in a phrase: where each word leads from here.
+
+    `rule` is what has been found when this is reached; `unless` are the words that undo it when
+    they follow; `across` are the signs that do not end the phrase.
+    """
+
+    across: frozenset[str] = frozenset()
+    edges: dict[str, set[Node]] = field(default_factory=dict)
+    rule: str = ""
+    unless: frozenset[str] | None = None
+
+    def then(self, word: str, nodes: Iterable[Node]) -> None:
+        self.edges.setdefault(word, set()).update(nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The first word of a phrase, which does not count right after one of `unless`."""
+
+    unless: frozenset[str]
+    nodes: frozenset[Node]
+
+
+class Phrases:
+    """All phrases of all rules, as one machine."""
+
+    def __init__(self, lists: Lists) -> None:
+        self._lists = lists
+        self.openings: dict[str, list[Opening]] = {}
+        self._first_words: list[str] = []
+
+    def add(self, rule: str, phrase: str, across: frozenset[str] = frozenset()) -> None:
+        elements = list(_ELEMENT.finditer(phrase))
+        before: frozenset[str] = frozenset()
+        after = Node(across, rule=rule)
+        if elements[0]["not"]:
+            before = self._words(elements.pop(0)["what"])
+        if elements[-1]["not"]:
+            after.unless = self._words(elements.pop()["what"])
+        nodes = {after}
+        for element in reversed(elements):
+            nodes = self._before(element, nodes, across)
+        self._open(nodes - {after}, before)
+
+    def may_begin(self, letters: str) -> bool:
+        """Whether some phrase begins with a word that begins so."""
+        if len(self._first_words) != len(self.openings):
+            self._first_words = sorted(self.openings)
+        at = bisect_left(self._first_words, letters)
+        return at < len(self._first_words) and self._first_words[at].startswith(letters)
+
+    def _before(
+        self, element: re.Match[str], after: set[Node], across: frozenset[str]
+    ) -> set[Node]:
+        """The nodes from which `element` leads on to `after`."""
+        entries = self._entries(element["what"])
+        most = int(element["most"] or 1)
+        perhaps = element["perhaps"] or element["most"]
+        nodes = set(after)
+        for _ in range(most):
+            first = self._chain(entries, nodes, across)
+            nodes = {first, *after} if perhaps else {first}
+        return nodes
+
+    def _chain(self, entries: Iterable[Words], after: set[Node], across: frozenset[str]) -> Node:
+        first = Node(across)
+        for words in entries:
+            node = first
+            for word in words[:-1]:
+                following = Node(across)
+                node.then(word, {following})
+                node = following
+            node.then(words[-1], after)
+        return first
+
+    def _open(self, nodes: Iterable[Node], before: frozenset[str]) -> None:
+        for node in nodes:
+            for word, following in node.edges.items():
+                self.openings.setdefault(word, []).append(Opening(before, frozenset(following)))
+
+    def _entries(self, what: str) -> list[Words]:
+        if what.startswith("{"):
+            return list(self._lists[what[1:-1]])
+        return [(word,) for word in what.split("|")]
+
+    def _words(self, what: str) -> frozenset[str]:
+        return frozenset(words[0] for words in self._entries(what))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A phrase of `rule`, from character `start` to `end`."""
+
+    rule: str
+    start: int
+    end: int
+
+
+class Reading:
+    """One text on its way through the machine."""
+
+    def __init__(self, phrases: Phrases, longest: int) -> None:
+        self._openings = phrases.openings
+        self._longest = longest
+        self._live: dict[Node, tuple[int, int]] = {}
+        self._previous = ""
+
+    @property
+    def begun(self) -> int | None:
+        """Where the earliest phrase began that may still be found; None where there is none."""
+        return min(start for start, _ in self._live.values()) if self._live else None
+
+    def word(self, keys: Sequence[str], start: int, end: int) -> list[Found]:
+        """What has been found once this word is known; `keys` are all that it counts as."""
+        found: list[Found] = []
+        live: _Live = {}
+        for node, (begun, ended) in self._live.items():
+            if node.unless is None:
+                for key in keys:
+                    _reach(node.edges.get(key, ()), begun, end, live, found)
+            elif node.unless.isdisjoint(keys):
+                found.append(Found(node.rule, begun, ended))
+        for key in keys:
+            for opening in self._openings.get(key, ()):
+                if self._previous not in opening.unless:
+                    _reach(opening.nodes, start, end, live, found)
+        self._live, self._previous = live, keys[0]
+        return found
+
+    def pause(self, sign: str) -> list[Found]:
+        """A comma, a bracket, the end of a line: few phrases go on across it."""
+        return self._keep(lambda node, begun: sign in node.across)
+
+    def stop(self) -> list[Found]:
+        """The end of a sentence, or of everything."""
+        return self._keep(lambda node, begun: False)
+
+    def let_go(self, position: int) -> list[Found]:
+        """Give up phrases that have been going on for too long."""
+        if not self._live or position - (self.begun or 0) <= self._longest:
+            return []
+        return self._keep(lambda node, begun: position - begun <= self._longest)
+
+    def _keep(self, stays: Callable[[Node, int], bool]) -> list[Found]:
+        """What the phrases that end here have found."""
+        ending = [(n, at) for n, at in self._live.items() if n.unless or not stays(n, at[0])]
+        self._live = {n: at for n, at in self._live.items() if not n.unless and stays(n, at[0])}
+        self._previous = ""
+        return [Found(node.rule, *at) for node, at in ending if node.unless is not None]
+
+
+_Live = dict[Node, tuple[int, int]]
+
+
+def _reach(nodes: Iterable[Node], begun: int, end: int, live: _Live, found: list[Found]) -> None:
+    for node in nodes:
+        if node.rule and node.unless is None:
+            found.append(Found(node.rule, begun, end))
+        elif node not in live or begun < live[node][0]:
+            live[node] = (begun, end)
