@@ -152,6 +152,11 @@ class Provider:
         return cls.abroad
 
     @classmethod
+    def context_tokens(cls, model: str) -> int:
+        """How much a chat model reads and writes in all; a longer prompt is refused, or cut."""
+        return settings.AI_CONTEXT_TOKENS
+
+    @classmethod
     def languages(cls, verb: str, model: str) -> dict[str, str]:
         """Language code to "verified" or "experimental"; see ai/data/languages.toml."""
         return claims(verb, model)

@@ -186,6 +186,12 @@ class Ladder:
         """Whether some rung is configured and not known to be down."""
         return any(state["state"] in ("ok", "half_open") for state in self.states())
 
+    def context_tokens(self) -> int:
+        """What fits every model that may be asked: the same prompt goes down the ladder."""
+        rungs = self.configured()
+        sizes = [rung.cls.context_tokens(rung.model) for rung in rungs]
+        return min(sizes, default=settings.AI_CONTEXT_TOKENS)
+
     def configured(self) -> list[Rung]:
         return [rung for rung in self.rungs if not rung.lacks]
 
@@ -558,11 +564,12 @@ async def translate(
     target: str,
     abroad: bool,
     reason_if_not_abroad: Reason = "no_consent",
+    known_names: Sequence[str] = (),
 ) -> Answered[str]:
     walk = Walk("translate", abroad=abroad, if_not_abroad=reason_if_not_abroad)
 
     async def ask(rung: Rung, provider: Provider) -> str:
-        hidden = Pseudonyms() if rung.abroad else None
+        hidden = Pseudonyms(known_names) if rung.abroad else None
         asked = hidden.of(text) if hidden else text
         said = await provider.translate(asked, source=source, target=target)
         return hidden.restore(said) if hidden else said

@@ -44,7 +44,13 @@ def detect(text: str) -> Detected:
 
 
 def english_name(code: str) -> str:
-    return _table()["languages"].get(code, {}).get("en", code)
+    return name_of(code, "en")
+
+
+def name_of(code: str, language: str) -> str:
+    """What a language is called, in French or in English."""
+    name: str = _table()["languages"].get(code, {}).get("fr" if language == "fr" else "en", code)
+    return name
 
 
 def name_of(code: str, language: str) -> str:

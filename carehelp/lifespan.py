@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 
 from ai import ladder
+from conversations import guard
 from conversations.live.runner import runner
 from rag import embedding
 from triage import rulebook, stored
@@ -53,7 +54,7 @@ async def stop() -> None:
     await ladder.close()
 
 
-WARMING = (stored.keeper.keep_fresh, embedding.warm_up, ladder.warm_up)
+WARMING = (stored.keeper.keep_fresh, embedding.warm_up, ladder.warm_up, guard.warm_up)
 _background: set[asyncio.Task[None]] = set()
 
 

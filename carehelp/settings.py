@@ -140,6 +140,7 @@ AI_CONCURRENCY = env.dict("AI_CONCURRENCY", default={})
 AI_BREAKER_FAILURES = env.int("AI_BREAKER_FAILURES", default=5)
 AI_BREAKER_SECONDS = env.float("AI_BREAKER_SECONDS", default=20.0)
 AI_ANSWER_TOKENS = env.int("AI_ANSWER_TOKENS", default=700)
+AI_CONTEXT_TOKENS = env.int("AI_CONTEXT_TOKENS", default=8192)
 AI_PROVIDERS = {
     "hf": "ai.providers.huggingface.HuggingFace",
     "ollama": "ai.providers.ollama.Ollama",

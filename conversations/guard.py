@@ -9,6 +9,7 @@ only that is held back which may turn out to be the beginning of such words.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -90,6 +91,11 @@ class Guard:
         self._before = ""
         self._removals: list[Removal] = []
         self._taking: Removal | None = None
+
+    @classmethod
+    async def ready(cls, given: Given, language: str) -> Guard:
+        """Made in a thread: the first one compiles the phrases, each reads its documents' doses."""
+        return await asyncio.to_thread(cls, given, language)
 
     def feed(self, piece: str) -> str:
         """What may be said once this piece has come."""
@@ -281,6 +287,11 @@ def _table() -> Table:
     )
 
 
+async def warm_up() -> None:
+    """Compile the phrases ahead of the first answer."""
+    await asyncio.to_thread(_table)
+
+
 def _rule(name: str, rule: dict[str, Any]) -> Rule:
     return Rule(name, rule.get("counts_as", name), rule.get("takes", ""), rule.get("unless", ""))
 
@@ -341,6 +352,12 @@ def _values(text: str) -> list[str]:
     """« 2-3 » is two numbers; « 0,5 » and « 1 500 » are one."""
     plain = plain_number(text)
     return [part.replace(" ", "").replace(",", ".") for part in plain.split("-")]
+
+
+def as_dialled(phone: str) -> set[str]:
+    """The digits of a number, with and without the country's code."""
+    figures = digits(phone).removeprefix("00")
+    return {figures, figures.removeprefix("237")}
 
 
 def dialled(text: str) -> list[str]:

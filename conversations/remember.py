@@ -20,7 +20,7 @@ from django.utils import timezone
 from accounts import consents
 from accounts.models import User
 from carehelp.errors import Conflict, Gone, Invalid, NotFound, TurnInProgress
-from conversations import attachments
+from conversations import attachments, languages
 from conversations.incoming import Incoming
 from conversations.models import Attachment, Case, Conversation, ErasedMessage, Message
 from conversations.rendering import opening_details
@@ -57,6 +57,8 @@ class Opened:
     details: dict[str, Any] = field(default_factory=dict)
     consents: frozenset[str] = field(default_factory=frozenset)
     corrects: int | None = None
+    names: tuple[str, ...] = ()
+    region: str = ""
     duplicate: bool = False
 
 
@@ -212,9 +214,11 @@ def _assess(incoming: Incoming, conversation: Conversation, at: datetime) -> Ass
 
 
 def _language(incoming: Incoming, conversation: Conversation) -> str:
-    """As asked for; where nothing was typed to tell it by, the conversation's."""
-    silent = incoming.language == "auto" and not incoming.text
-    return conversation.language if silent else incoming.language
+    """As asked for, else as it is written; a message that hardly tells keeps the conversation's."""
+    fresh = incoming.conversation_id is None and incoming.corrects is None
+    return languages.of_message(
+        incoming.language, incoming.text, conversation.language, fresh=fresh
+    )
 
 
 def known_state(conversation: Conversation) -> State | None:
@@ -287,6 +291,8 @@ def _answering(
         attached=tuple(question.attached),
         details=details,
         consents=agreed,
+        names=(user.full_name,) if user.full_name else (),
+        region=user.region or "",
     )
 
 

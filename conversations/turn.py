@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 
-from ai.ladder import CutOff, NobodyAnswered, Reason, ladder, open_chat
+from ai.ladder import NobodyAnswered, Reason, ladder, languages, open_chat, translate
+from ai.language import name_of
 from carehelp.database.identity import run_as
 from carehelp.metrics import TRIAGE_SECONDS, TRIAGED
 from conversations import abroad, compose, prompts, wording
@@ -28,9 +29,12 @@ from conversations.events import (
     TurnEvent,
     Understood,
 )
+from conversations.guard import Given, as_dialled
 from conversations.incoming import Incoming
+from conversations.languages import OURS, unknown
 from conversations.models import Message
 from conversations.remember import Opened, SentTwiceAtOnce, open_turn
+from conversations.spoken import Spoken, spoken
 from conversations.understand import understand
 from rag.search import Passage, search
 from triage import rulebook
@@ -72,7 +76,7 @@ async def take_turn(
     yield _accepted(opened)
     if opened.assessment is None:
         return
-    turn = Turn(opened, opened.assessment, incoming.brief)
+    turn = Turn(opened, opened.assessment, incoming.brief, incoming.language)
     yield Triaged(turn.details)
     if opened.attached and turn.assessment.level is not Level.EMERGENCY:
         turn.learn(await understand(opened, incoming, *turn.may_go_abroad()))
@@ -103,7 +107,9 @@ class Turn:
     opened: Opened
     assessment: Assessment
     brief: bool = False
+    asked: str = "auto"
     details: dict[str, Any] = field(init=False)
+    said: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self.details = self.opened.details
@@ -140,13 +146,6 @@ class Turn:
         parts = [self.missed(), self.details["triage"]["advice"]]
         return "\n\n".join(part for part in parts if part)
 
-    def preface(self) -> str:
-        """What stands before a model's answer to words that are not all there is."""
-        if not self.missed():
-            return ""
-        unknown = self.assessment.level is Level.UNKNOWN
-        return (self.checklist() if unknown else self.missed()) + "\n\n"
-
     def standing_advice(self) -> str:
         """The rule's reviewed advice, then what the patient can do so that they can be reached."""
         language = self.opened.language
@@ -155,8 +154,65 @@ class Turn:
         parts = [self.details["triage"]["advice"]]
         if self.assessment.tone == "plain":
             parts.append(wording.say(wording.CALL_BACK, language))
-        parts.append(wording.say(who_reads, language))
+        parts += [wording.say(who_reads, language), self.about_language()]
         return "\n\n".join(part for part in parts if part)
+
+    def says(self, text: str) -> Text:
+        self.said += text
+        return Text(text)
+
+    def preface(self, *, found: bool) -> str:
+        """What stands before a model's answer: what to do now, and what it does not rest on."""
+        advised = self.assessment.level in (Level.URGENT, Level.UNKNOWN)
+        searched = self.assessment.kind != "greeting"
+        parts = [
+            self.missed(),
+            self.details["triage"]["advice"] if advised else "",
+            self.about_language(),
+            wording.say(wording.NOT_FOUND, self.opened.language) if searched and not found else "",
+        ]
+        return "".join(f"{part}\n\n" for part in parts if part)
+
+    def about_language(self) -> str:
+        """Says so where we answer in another language than the patient's."""
+        if self.asked not in ("auto", *OURS):
+            name = name_of(self.asked, self.opened.language)
+            return wording.say(wording.CANNOT_SPEAK, self.opened.language).format(language=name)
+        strange = self.asked == "auto" and self.assessment.level is Level.UNKNOWN
+        return wording.UNRECOGNISED if strange and unknown(self.opened.question) else ""
+
+    async def translated(self, text: str, source: str, target: str) -> str | None:
+        """None where nobody can."""
+        may_go, why_not = self.may_go_abroad()
+        try:
+            answered = await translate(
+                text,
+                source=source,
+                target=target,
+                abroad=may_go,
+                reason_if_not_abroad=why_not,
+                known_names=self.opened.names,
+            )
+        except NobodyAnswered:
+            return None
+        return answered.result
+
+    async def also_in_the_language_asked(self) -> str:
+        """A translation of what was said, where some model claims to write that language."""
+        if self.asked in ("auto", *OURS) or "translate" not in languages().get(self.asked, {}):
+            return ""
+        translation = await self.translated(self.said, self.details["language"], self.asked)
+        if not translation:
+            return ""
+        title = wording.say(wording.ALSO_IN, self.opened.language)
+        name = name_of(self.asked, self.opened.language)
+        return f"\n\n{title.format(language=name)}\n\n{translation}"
+
+    def spoken_as(self, speaking: Spoken) -> None:
+        """Note in which language it came out, and what the guard took out of it."""
+        self.details["language"] = speaking.language
+        if speaking.removed:
+            self.details["guarded"] = speaking.removed
 
     def questions(self) -> str:
         """What could change the level, at most two, to end an answer with."""
@@ -194,28 +250,63 @@ def _accepted(opened: Opened) -> Accepted:
 
 
 async def _answer(turn: Turn, passages: list[Passage]) -> AsyncGenerator[TurnEvent, None]:
-    """The ladder of models streams; where nobody answers, the answer is composed."""
+    """A model's answer where one can be had; whatever goes wrong, one that is composed."""
+    try:
+        async for event in _model_answer(turn, passages):
+            yield event
+    except NobodyAnswered as nobody:
+        reason: str = nobody.reason
+    except Exception:
+        logger.exception("a model's answer failed here; composing one")
+        reason = "internal_error"
+        if turn.said:
+            yield Text("\n\n")
+    else:
+        return
+    for event in _composed(turn, passages, reason):
+        yield event
+
+
+async def _model_answer(turn: Turn, passages: list[Passage]) -> AsyncGenerator[TurnEvent, None]:
+    """What the first rung that answers says, as the patient may read it."""
     opened = turn.opened
     may_go, why_not = turn.may_go_abroad()
-    messages = await prompts.conversation(opened, turn.assessment, passages, brief=turn.brief)
-    try:
-        async with open_chat(messages, abroad=may_go, reason_if_not_abroad=why_not) as answer:
-            turn.details["sources"] = sources_json(passages)
-            yield Sources(opened.reply_id, turn.details["sources"])
-            mode = "fallback" if answer.fell_back else "normal"
-            details = turn.answered_by(mode, answer.reason, answer.provider, answer.model)
-            yield Text(turn.preface())
-            try:
-                async for piece in answer:
-                    yield Text(piece)
-            except CutOff:
-                yield Finished(Status.INTERRUPTED, details)
-                return
-            yield Text(turn.questions())
-            yield Finished(Status.COMPLETED, details)
-    except NobodyAnswered as nobody:
-        for event in _composed(turn, passages, nobody.reason):
-            yield event
+    prompt = await prompts.conversation(opened, turn.assessment, passages, brief=turn.brief)
+    speaking = await spoken(_given(turn, prompt.given), opened.language, turn.translated)
+    async with open_chat(
+        prompt.messages,
+        abroad=may_go,
+        reason_if_not_abroad=why_not,
+        known_names=opened.names,
+    ) as answer:
+        turn.details["sources"] = sources_json(prompt.given)
+        yield Sources(opened.reply_id, turn.details["sources"])
+        mode = "fallback" if answer.fell_back else "normal"
+        turn.answered_by(mode, answer.reason, answer.provider, answer.model)
+        yield turn.says(turn.preface(found=bool(prompt.given)))
+        async with aclosing(speaking.hear(answer)) as heard:
+            async for text in heard:
+                yield turn.says(text)
+    async for text in speaking.end():
+        yield turn.says(text)
+    turn.spoken_as(speaking)
+    if speaking.cut_off:
+        yield Finished(Status.INTERRUPTED, turn.details)
+        return
+    yield turn.says(turn.questions() + await turn.also_in_the_language_asked())
+    yield Finished(Status.COMPLETED, turn.details)
+
+
+def _given(turn: Turn, passages: list[Passage]) -> Given:
+    """What a model may repeat: what it was given, and numbers that somebody has verified."""
+    today = timezone.now().date()
+    contacts = rulebook.contacts(turn.opened.region)
+    return Given(
+        texts=[passage.text for passage in passages],
+        addresses=[source["url"] for p in passages for source in p.sources if source["url"]],
+        numbers=frozenset(n for c in contacts if not c.stale(today) for n in as_dialled(c.phone)),
+        picture=any(one["kind"] == "image" for one in turn.details.get("attachments", ())),
+    )
 
 
 def _composed(turn: Turn, passages: list[Passage], reason: str) -> list[TurnEvent]:
@@ -229,7 +320,7 @@ def _composed(turn: Turn, passages: list[Passage], reason: str) -> list[TurnEven
         longest=compose.BRIEF if turn.brief else compose.LONGEST,
     )
     turn.details["sources"] = sources_json(composed.cited)
-    said = [turn.missed(), composed.text + turn.questions()]
+    said = [turn.missed(), turn.about_language(), composed.text + turn.questions()]
     return [
         Sources(opened.reply_id, turn.details["sources"]),
         Text("\n\n".join(part for part in said if part)),

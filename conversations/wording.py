@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ai.language import name_of
+
 LANGUAGES = ("fr", "en", "pcm")
 
 DISCLAIMER = {
@@ -97,6 +99,57 @@ def missed(attachments: Sequence[Mapping[str, Any]], language: str) -> str:
 def of_a_picture(language: str) -> str:
     """What stands beside a picture's description."""
     return f"{say(BY_A_MODEL, language)} {say(DISCLAIMER, language)}"
+
+
+NOT_FOUND = {
+    "fr": "Nous n'avons trouvé aucune fiche pour cette question : ce qui suit ne s'appuie sur aucune "
+    "source. Parlez-en à un soignant, au centre de santé, à l'hôpital de district ou à la pharmacie.",
+    "en": "We found no guidance for this question: what follows rests on no source. Ask a health "
+    "worker, at the health centre, the district hospital or the pharmacy.",
+    "pcm": "We no see any guidance for this question: wetin follow no stand for any paper. Ask health "
+    "worker, for health centre, district hospital or pharmacy.",
+}
+
+TRANSLATED = {
+    "fr": "(Traduit par une machine.)",
+    "en": "(Translated by a machine.)",
+    "pcm": "(Na machine turn am for Pidgin.)",
+}
+
+CANNOT_SPEAK = {
+    "fr": "Nous ne savons pas encore répondre en {language} : voici la réponse en français.",
+    "en": "We cannot answer in {language} yet: here is the answer in English.",
+    "pcm": "We no fit answer for {language} yet: see the answer for Pidgin.",
+}
+
+ALSO_IN = {
+    "fr": "La même réponse en {language}, traduite par une machine et relue par personne :",
+    "en": "The same answer in {language}, translated by a machine and checked by nobody:",
+    "pcm": "The same answer for {language}, na machine turn am, nobody check am:",
+}
+
+UNRECOGNISED = (
+    "Nous n'avons pas reconnu votre langue ; nous répondons en français, en anglais et en pidgin. / "
+    "We did not recognise your language; we answer in French, English and Pidgin."
+)
+
+_ANSWER_IS_IN = {
+    "fr": "La réponse qui suit est en {language} : nous n'avons pas pu la traduire.",
+    "en": "The answer that follows is in {language}: we could not translate it.",
+    "pcm": "The answer wey follow dey for {language}: we no fit turn am for Pidgin.",
+}
+
+_PART_IS_IN = {
+    "fr": "(Une partie de cette réponse est en {language} : nous n'avons pas pu la traduire.)",
+    "en": "(A part of this answer is in {language}: we could not translate it.)",
+    "pcm": "(Some part for this answer dey for {language}: we no fit turn am.)",
+}
+
+
+def not_in_their_language(language: str, answer: str, *, after: bool = False) -> str:
+    """What a patient who reads `language` is told of an answer in another one."""
+    table = _PART_IS_IN if after else _ANSWER_IS_IN
+    return say(table, language).format(language=name_of(answer, language))
 
 
 def say(table: dict[str, str], language: str) -> str:

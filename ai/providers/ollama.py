@@ -40,6 +40,10 @@ class Ollama(Provider):
         return listed(getattr(settings, _MODELS.get(verb, "OLLAMA_MODEL")))
 
     @classmethod
+    def context_tokens(cls, model: str) -> int:
+        return settings.OLLAMA_CONTEXT_TOKENS
+
+    @classmethod
     def goes_abroad(cls, verb: str, model: str) -> bool:
         return not at_home(settings.OLLAMA_BASE_URL)
 

@@ -162,7 +162,7 @@ async def _none_left_open(place: Site, outcome: Outcome) -> None:
 
 def _check(one: Asked, outcome: Outcome) -> None:
     """What the phone has, against what the model said."""
-    whole = "".join(answer_to(one.question))
+    whole = UNSOURCED + "".join(answer_to(one.question))
     status = one.done["status"] if one.done else "none"
     outcome.add("questions without a whole answer", status != "completed", (one.reply_id, status))
     if status == "completed":
