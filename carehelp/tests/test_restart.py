@@ -22,11 +22,13 @@ from websockets.exceptions import ConnectionClosed
 from ai.tests.contract_server import ContractServer, serving
 from carehelp.database import embedded
 from carehelp.tests.proof.site import Process, environment, free_port, own_database
+from conversations import wording
 
 NEWBORN = "mon bébé de 3 semaines a de la fièvre et ne tète plus"
 QUESTION = "Comment éviter le paludisme ?"
 TWO_WORKERS = {"WORKERS": "2", "DRAIN_DELAY_SECONDS": "0"}
 WORDS = [f"mot{number} " for number in range(100)]
+SAID = wording.NOT_FOUND["fr"] + "\n\n" + "".join(WORDS)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +163,7 @@ async def test_a_restart_refuses_new_turns_answers_danger_and_ends_running_ones(
     assert (urgent.status_code, urgent.json()["emergency"]) == (200, True)
     await answering
     assert heard[-1][1]["status"] == "completed"
-    assert text_of(heard).startswith("".join(WORDS))
+    assert text_of(heard).startswith(SAID)
     await place.ended()
 
 
@@ -175,8 +177,8 @@ async def test_what_has_no_time_to_end_is_kept_as_interrupted(place: Place) -> N
     await place.ended()
     assert heard[-1][1]["status"] == "interrupted"
     said = text_of(heard)
-    assert 0 < len(said) < len("".join(WORDS))
-    assert "".join(WORDS).startswith(said)
+    assert 0 < len(said) < len(SAID)
+    assert SAID.startswith(said)
     assert heard[-1][1]["end"] == len(said)
     assert place.statuses()[-1] == "interrupted"
 
@@ -191,7 +193,7 @@ async def test_a_second_signal_ends_at_once_and_loses_nothing(place: Place) -> N
     await place.ended()
     assert time.monotonic() - at < 4, "the answer alone would have taken five seconds"
     assert heard[-1][1]["status"] == "interrupted"
-    assert "".join(WORDS).startswith(text_of(heard))
+    assert SAID.startswith(text_of(heard))
 
 
 @pytest.mark.parametrize("place", [TWO_WORKERS], indirect=True)
@@ -204,7 +206,7 @@ async def test_a_worker_that_dies_is_replaced_and_all_end_with_their_parent(plac
     reply = f"/api/messages/{heard[0][1]['reply_id']}"
     kept = await interrupted(place, reply)
     assert len(children(place)) == 2
-    assert "".join(WORDS).startswith(kept["response"])
+    assert SAID.startswith(kept["response"])
     again = await place.http.post(f"{reply}/retry", headers=place.headers)
     assert again.json()["status"] == "completed"
     workers = children(place)

@@ -26,9 +26,12 @@ import httpx
 from carehelp.tests.proof.model import answer_to, questions
 from carehelp.tests.proof.phone import DOORS, Asked, Person, Phone
 from carehelp.tests.proof.site import ROOT, Site, own_database, site
+from conversations import wording
 
 CUT = 0.3
 OPEN_SECONDS = 60.0
+UNSOURCED = wording.NOT_FOUND["fr"] + "\n\n"
+"""Said before a model's answer where no guidance was found, as here, where none is ingested."""
 REPORT = ROOT / "docs" / "proof-turns.md"
 
 
@@ -161,7 +164,7 @@ async def _none_left_open(place: Site, outcome: Outcome) -> None:
 
 
 def _check(one: Asked, outcome: Outcome) -> None:
-    """What the phone has, against what the model said."""
+    """What the phone has, against what the model said and we said before it."""
     whole = UNSOURCED + "".join(answer_to(one.question))
     status = one.done["status"] if one.done else "none"
     outcome.add("questions without a whole answer", status != "completed", (one.reply_id, status))
