@@ -49,14 +49,8 @@ def english_name(code: str) -> str:
 
 def name_of(code: str, language: str) -> str:
     """What a language is called, in French or in English."""
-    name: str = _table()["languages"].get(code, {}).get("fr" if language == "fr" else "en", code)
-    return name
-
-
-def name_of(code: str, language: str) -> str:
-    """What a language is called, in French or in English."""
     entry = _table()["languages"].get(code, {})
-    name: str = entry.get("en" if language.startswith("en") else "fr", code)
+    name: str = entry.get("en" if language.startswith(("en", "pcm")) else "fr", code)
     return name
 
 

@@ -21,7 +21,7 @@ from ai.base import Media
 from ai.ladder import Answered, NobodyAnswered, Reason
 from carehelp.database.identity import run_as
 from carehelp.errors import CarehelpError
-from conversations import attachments, remember
+from conversations import attachments, languages, remember
 from conversations.incoming import Incoming
 from conversations.models import Attachment, Conversation, Message
 from conversations.remember import Opened
@@ -201,11 +201,12 @@ def _texts(found: Sequence[Finding]) -> Iterator[tuple[str, bool]]:
 def _assess(
     text: str, opened: Opened, incoming: Incoming, state: State | None, at: datetime
 ) -> tuple[Assessment, State]:
+    fresh = incoming.conversation_id is None
     return assess(
         text,
         rulebook.current(),
         state=state,
         declared=incoming.subject,
-        language=incoming.language if text else opened.language,
+        language=languages.of_message(incoming.language, text, opened.language, fresh=fresh),
         at=at,
     )
