@@ -26,6 +26,9 @@ from triage.engine import Assessment
 FOR_DOCUMENTS = 0.6
 """Share of the room that documents may take; the rest is the conversation's."""
 
+UNANSWERED = "…"
+"""Stands for an answer that never came."""
+
 SPARE_TOKENS = 150
 """What a chat template adds around messages."""
 
@@ -225,11 +228,16 @@ def _that_fit(said: Sequence[Said], room: int) -> list[Said]:
 
 def _turns(said: Iterable[Said]) -> list[ChatMessage]:
     """Patient and assistant in turn, the patient first: some models' templates want no other."""
-    merged = [
-        ChatMessage(role, "\n\n".join(harmless(one.text) for one in run))
-        for role, run in groupby(said, key=lambda one: one.role)
-    ]
-    return merged[1:] if merged[0].role == "assistant" else merged
+    turns: list[ChatMessage] = []
+    for role, run in groupby(said, key=lambda one: one.role):
+        texts = [harmless(one.text) for one in run]
+        if role == "assistant":
+            turns.append(ChatMessage(role, "\n\n".join(texts)))
+            continue
+        for text in texts[:-1]:
+            turns += [ChatMessage("user", text), ChatMessage("assistant", UNANSWERED)]
+        turns.append(ChatMessage("user", texts[-1]))
+    return turns[1:] if turns[0].role == "assistant" else turns
 
 
 def _summed_up(summary: str) -> str:

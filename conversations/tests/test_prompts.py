@@ -109,8 +109,12 @@ def test_patient_and_assistant_speak_in_turn():
     said = [Said("assistant", "a"), Said("user", "b"), Said("user", "c"), Said("assistant", "d")]
     turns = prompts._turns([*said, Said("user", "e")])
     assert [(one.role, one.content) for one in turns] == [
-        ("user", "b\n\nc"), ("assistant", "d"), ("user", "e"),
-    ]  # fmt: skip
+        ("user", "b"),
+        ("assistant", prompts.UNANSWERED),
+        ("user", "c"),
+        ("assistant", "d"),
+        ("user", "e"),
+    ]
 
 
 def test_a_long_summary_keeps_its_beginning_and_its_end():
