@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -92,6 +94,21 @@ def language(get_response: Handler) -> Handler:
             response = await get_response(request)
         patch_vary_headers(response, ("Accept-Language",))
         return response
+
+    return middleware
+
+
+@async_only_middleware
+def length(get_response: Handler) -> Handler:
+    """A body that came in chunks has a length, too; DRF would take it for empty."""
+
+    async def middleware(request: HttpRequest) -> HttpResponseBase:
+        if not request.META.get("CONTENT_LENGTH"):
+            # All of it is here, in a file or in memory, before any middleware runs.
+            body: Any = request._stream  # type: ignore[attr-defined]
+            request.META["CONTENT_LENGTH"] = str(body.seek(0, os.SEEK_END))
+            body.seek(0)
+        return await get_response(request)
 
     return middleware
 

@@ -249,6 +249,7 @@ MIDDLEWARE = [
     "carehelp.middleware.cors",
     "carehelp.middleware.language",
     "carehelp.middleware.problems",
+    "carehelp.middleware.length",
     "accounts.middleware.identity",
     "conversations.desk.middleware.desk",
 ]

@@ -110,6 +110,18 @@ async def test_danger_is_answered_even_in_a_message_that_is_too_long(
     assert assert_problem(answer, 422, "invalid")["triage"]["level"] == "emergency"
 
 
+async def test_danger_is_answered_even_in_chunks_of_unknown_length(
+    client: httpx.AsyncClient, sign_up: SignUp
+) -> None:
+    async def chunks() -> Any:
+        yield b'{"message": "mon b\xc3\xa9b\xc3\xa9 de 3 semaines a '
+        yield b'de la fi\xc3\xa8vre"}'
+
+    headers = {**await sign_up(), "Content-Type": "application/json"}
+    answer = await client.post("/api/chat", content=chunks(), headers=headers)
+    assert (answer.status_code, answer.json()["emergency"]) == (200, True)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -72,6 +74,23 @@ async def test_a_file_may_come_as_a_form_as_base64_or_as_it_is(
     assert answer.json()["duration_s"] == pytest.approx(1.0, abs=0.1)
     seen = (await upload(client, headers, photo())).json()
     assert (seen["kind"], seen["mime_type"]) == ("image", "image/jpeg")
+
+
+async def test_a_file_may_come_in_chunks_of_unknown_length(
+    client: httpx.AsyncClient, sign_up: SignUp
+) -> None:
+    headers = await sign_up()
+    body = json.dumps({"audio_base64": base64.b64encode(voice()).decode()}).encode()
+    for kind, content in (("audio/ogg", voice()), ("application/json", body)):
+        answer = await client.post(
+            UPLOADS, content=in_chunks(content), headers=headers | {"Content-Type": kind}
+        )
+        assert (answer.status_code, answer.json()["kind"]) == (201, "audio")
+
+
+async def in_chunks(content: bytes) -> AsyncIterator[bytes]:
+    for _, piece in pieces_of(content):
+        yield piece
 
 
 async def test_pieces_in_order_become_the_file(client: httpx.AsyncClient, sign_up: SignUp) -> None:
