@@ -37,6 +37,10 @@ class Identity:
         return self.account.email is None
 
     @property
+    def save_data(self) -> bool:
+        return self.account.save_data
+
+    @property
     def principal(self) -> Principal:
         """Always a patient: clinicians act as such at the desk only."""
         return Principal.patient(self.user_id)

@@ -8,7 +8,7 @@ migration `0002_gate` says what each may see. Everything here is sync: async cod
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,7 @@ class Account:
     revoked_before: datetime | None
     fingerprint: str
     password: str | None = None
+    save_data: bool = False
 
 
 def by_email(email: str) -> Account | None:
@@ -41,7 +42,7 @@ def by_email(email: str) -> Account | None:
 
 def account(user_id: UUID) -> Account | None:
     row = _before_identity("SELECT * FROM app.account(%s)", [user_id])
-    return Account(*row) if row else None
+    return replace(Account(*row[:-1]), save_data=row[-1]) if row else None
 
 
 def refresh_token_owner(digest: bytes) -> UUID | None:

@@ -8,6 +8,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import async_only_middleware
 
+from accounts import usage
 from accounts.authentication import Identity, identify
 from accounts.tokens import BadToken
 from carehelp.database.identity import acting_as
@@ -32,6 +33,8 @@ def identity(get_response: Handler) -> Handler:
             return await get_response(request)
         request.identity, request.identity_refused = await _identified(request)
         principal = request.identity.principal if request.identity else None
+        if request.identity:
+            usage.belongs_to(request.scope, request.identity.user_id)
         with acting_as(principal):
             return await get_response(request)
 

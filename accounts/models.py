@@ -50,6 +50,7 @@ class User(PatientOwned):
     phone = models.CharField(max_length=32, blank=True, default="")
     region = models.CharField(max_length=64, blank=True, default="")
     save_data = models.BooleanField(default=False)
+    bytes_used = models.BigIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -65,6 +66,7 @@ class User(PatientOwned):
                 "phone",
                 "region",
                 "save_data",
+                "bytes_used",
                 "updated_at",
             ),
             delete=True,
@@ -85,6 +87,7 @@ class User(PatientOwned):
             "phone",
             "region",
             "save_data",
+            "bytes_used",
             "created_at",
             "updated_at",
         ),

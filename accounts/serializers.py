@@ -145,6 +145,7 @@ def user_json(user: User, agreed: frozenset[str]) -> dict[str, Any]:
         "phone": user.phone,
         "region": user.region,
         "save_data": user.save_data,
+        "bytes_used": user.bytes_used,
         "guest": user.email is None,
         "created_at": user.created_at.isoformat(),
         "consents": consents.as_json(agreed),

@@ -134,7 +134,10 @@ async def sign_out_everywhere(user_id: UUID) -> None:
 
 
 async def change(user_id: UUID, profile: dict[str, Any]) -> tuple[User, frozenset[str]]:
-    return await _as(user_id, _change, user_id, profile)
+    changed: tuple[User, frozenset[str]] = await _as(user_id, _change, user_id, profile)
+    if profile:
+        authentication.forget(user_id)
+    return changed
 
 
 async def erase(who: Identity) -> None:

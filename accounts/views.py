@@ -12,7 +12,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import consents, services, tickets
+from accounts import consents, services, tickets, usage
 from accounts.authentication import Identity
 from accounts.export import exported
 from accounts.limits import client_address
@@ -92,6 +92,7 @@ class LogoutAllView(APIView):
 
 class MeView(APIView):
     async def get(self, request: Request) -> Response:
+        await usage.settle(_caller(request).user_id)
         return Response(user_json(*await services.change(_caller(request).user_id, {})))
 
     async def patch(self, request: Request) -> Response:

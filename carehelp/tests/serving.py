@@ -15,9 +15,14 @@ from carehelp.server import configuration
 
 
 @contextmanager
-def served(application: Any) -> Iterator[str]:
-    """Serve an ASGI application on a free port of this machine; yields its base URL."""
+def served(application: Any, send_buffer: int | None = None) -> Iterator[str]:
+    """Serve an ASGI application on a free port of this machine; yields its base URL.
+
+    `send_buffer` is what the kernel takes for a client that does not read.
+    """
     listening = socket.socket()
+    if send_buffer is not None:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     listening.bind(("127.0.0.1", 0))
     server = uvicorn.Server(configuration(app=application, lifespan="auto"))
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)

@@ -17,8 +17,13 @@ _CONTACT = ("name", "phone", "stale")
 
 def wanted(request: Request) -> bool:
     """Asked for by this request, or by the account once and for all."""
-    asked = request.headers.get("Save-Data", "").strip().casefold()
-    return asked == "on" or (asked != "off" and bool(getattr(request.user, "save_data", False)))
+    saves = bool(getattr(request.user, "save_data", False))
+    return asked_for(request.headers.get("Save-Data", ""), saves)
+
+
+def asked_for(header: str, account_saves: bool) -> bool:
+    asked = header.strip().casefold()
+    return asked == "on" or (asked != "off" and account_saves)
 
 
 def lean(turn: dict[str, Any]) -> dict[str, Any]:

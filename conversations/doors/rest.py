@@ -21,9 +21,9 @@ from rest_framework.response import Response
 from accounts import limits, tickets
 from carehelp.database.identity import run_as
 from carehelp.errors import NotFound, NotSignedIn, Unavailable
-from carehelp.problem import from_exception
 from conversations import live, turn
 from conversations.doors import lean, sse
+from conversations.doors.refusals import refused
 from conversations.doors.serializers import (
     ChatSerializer,
     TitleSerializer,
@@ -49,7 +49,7 @@ class ChatView(APIView):
         try:
             incoming, stream = _incoming(request)
         except Exception as exc:
-            raise _with_triage(exc, request) from exc
+            raise refused(exc, request) from exc
         accepted = await live.start(incoming)
         if stream or sse.accepted_by(request):
             return sse.stream(accepted, live.follow(accepted.reply_id), lean.wanted(request))
@@ -84,21 +84,6 @@ def user_id(request: Request) -> UUID:
     return caller
 
 
-def _with_triage(exc: Exception, request: Request) -> Exception:
-    """What is refused for its form or for want of a token is triaged all the same."""
-    error = from_exception(exc)
-    try:
-        data = request.data
-    except Exception:
-        return exc
-    message = data.get("message") if isinstance(data, dict) else None
-    if error is None or not isinstance(message, str):
-        return exc
-    reading = turn.read(Incoming(user_id=UUID(int=0), text=message[:20000]))
-    error.members["triage"] = triage_json(reading)
-    return error
-
-
 class MessageView(APIView):
     """The turn as it stands; `Prefer: wait=20` waits for its end."""
 
@@ -116,6 +101,7 @@ class EventsView(APIView):
     async def get(self, request: Request, reply_id: int) -> HttpResponseBase:
         offset = sse.offset_of(request)
         await live.standing(reply_id)
+        live.admit_follower()
         return sse.stream(None, live.follow(reply_id, offset), lean.wanted(request))
 
 

@@ -19,7 +19,8 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from rest_framework.exceptions import ValidationError
 
-from accounts.authentication import identify, still_allowed
+from accounts import usage
+from accounts.authentication import account_of, identify, still_allowed
 from accounts.tickets import redeem
 from ai.ladder import ladder
 from carehelp.database.identity import Principal, acting_as
@@ -34,7 +35,9 @@ from carehelp.errors import (
 )
 from carehelp.problem import as_problem, field_errors
 from conversations import live
+from conversations.doors import lean
 from conversations.doors.frames import frame_of
+from conversations.doors.refusals import with_triage
 from conversations.doors.serializers import (
     ConversationSerializer,
     ReplySerializer,
@@ -53,7 +56,6 @@ IDENTITY_SECONDS = 20.0
 RECHECK_SECONDS = 30.0
 DRAIN_SECONDS = 60.0
 FRAME_SECONDS = 0.03
-FOLLOWED_AT_ONCE = 16
 JOINED_AT_ONCE = 16
 FRAMES_A_SECOND = 50
 
@@ -69,6 +71,7 @@ class ChatSocket(AsyncWebsocketConsumer):
         self.token: str | None = None
         self.since = time.time()
         self.ended = False
+        self.saves_data = False
         self.principal: Principal | None = None
         self.pumps: dict[int, asyncio.Task[None]] = {}
         self.joined: dict[int, asyncio.Task[None]] = {}
@@ -102,6 +105,10 @@ class ChatSocket(AsyncWebsocketConsumer):
 
     async def _signed_in(self, user_id: UUID) -> None:
         self.principal = Principal.patient(user_id)
+        usage.belongs_to(self.scope, user_id)
+        account = await account_of(user_id)
+        header = dict(self.scope["headers"]).get(b"save-data", b"").decode("latin-1")
+        self.saves_data = lean.asked_for(header, account is not None and account.save_data)
         self._spawn(self._still_allowed())
         mode = "normal" if ladder("chat_stream").ready() else "offline"
         await self._say("ready", {"protocol": PROTOCOL, "user_id": str(user_id), "mode": mode})
@@ -124,7 +131,7 @@ class ChatSocket(AsyncWebsocketConsumer):
         kind = frame.pop("type", None)
         if self.principal is None:
             if kind != "auth":
-                raise NotSignedIn("Send an auth frame first.")
+                raise with_triage(NotSignedIn("Send an auth frame first."), [frame.get("message")])
             return await self._authenticate(str(frame.get("token", "")))
         handler = self.HANDLERS.get(kind) if isinstance(kind, str) else None
         if handler is None:
@@ -141,9 +148,13 @@ class ChatSocket(AsyncWebsocketConsumer):
                     await self._end(1012)
 
     async def _send(self, frame: dict[str, Any]) -> None:
-        data = checked(SendSerializer, frame)
         assert self.principal is not None
-        await self._follow(await live.start(incoming_of(UUID(self.principal.sub), data)))
+        try:
+            data = checked(SendSerializer, frame)
+        except Invalid as error:
+            raise with_triage(error, [frame.get("message")]) from error
+        sender = UUID(self.principal.sub)
+        await self._follow(await live.start(incoming_of(sender, data, brief=self.saves_data)))
 
     async def _retry(self, frame: dict[str, Any]) -> None:
         data = checked(ReplySerializer, frame)
@@ -156,6 +167,8 @@ class ChatSocket(AsyncWebsocketConsumer):
 
     async def _resume(self, frame: dict[str, Any]) -> None:
         data = checked(ResumeSerializer, frame)
+        if data["reply_id"] not in self.pumps:
+            live.admit_follower()
         self._pump(data["reply_id"], data["offset"])
 
     async def _join(self, frame: dict[str, Any]) -> None:
@@ -211,10 +224,6 @@ class ChatSocket(AsyncWebsocketConsumer):
         older = self.pumps.pop(reply_id, None)
         if older is not None:
             older.cancel()
-        if len(self.pumps) >= FOLLOWED_AT_ONCE:
-            raise TooMany(
-                f"At most {FOLLOWED_AT_ONCE} replies are followed at once.", retry_after=1
-            )
         pump = self._spawn(self._pumping(reply_id, offset))
         self.pumps[reply_id] = pump
         pump.add_done_callback(lambda done: self._forget(reply_id, done))
@@ -231,12 +240,13 @@ class ChatSocket(AsyncWebsocketConsumer):
                 async for event in events:
                     await self._tell(event)
                     if isinstance(event, Delta):
-                        await asyncio.sleep(FRAME_SECONDS)
+                        pace = lean.FRAME_SECONDS if self.saves_data else FRAME_SECONDS
+                        await asyncio.sleep(pace)
         except CarehelpError as error:
             await self._refuse(error, None)
 
     async def _tell(self, event: Event) -> None:
-        await self._say(event.type, frame_of(event))
+        await self._say(event.type, frame_of(event, self.saves_data))
 
     async def _refuse(self, error: CarehelpError, client_message_id: Any) -> None:
         problem = as_problem(error)

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from adrf.views import APIView
 from rest_framework import serializers
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,6 +23,8 @@ from carehelp.database.identity import run_as
 from carehelp.errors import CarehelpError, Invalid
 from carehelp.problem import as_problem
 from conversations import live, turn
+from conversations.doors.refusals import refused
+from conversations.doors.rest import user_id
 from conversations.doors.serializers import ChatSerializer, StrictCharField, incoming_of
 from conversations.incoming import Incoming
 from conversations.models import Conversation, Message
@@ -48,18 +51,29 @@ class SyncSerializer(serializers.Serializer[dict[str, Any]]):
 class SyncView(APIView):
     """`{queued, cursor?}` → `{results, changes: {conversations, messages, all}, cursor, more}`."""
 
+    permission_classes = [AllowAny]
+
     async def post(self, request: Request) -> Response:
-        asked = SyncSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        data = asked.validated_data
-        last = read_cursor(data.get("cursor"))
-        items = [incoming_of(request.user.id, item) for item in data["queued"]]
+        try:
+            items, last = _outbox(request)
+        except Exception as exc:
+            raise refused(exc, request) from exc
         readings = [turn.read(item) for item in items]
         results = await _send_all(items, readings)
         changes, last, more = await run_as(_changes, last)
         return Response(
             {"results": results, "changes": changes, "cursor": write_cursor(last), "more": more}
         )
+
+
+def _outbox(request: Request) -> tuple[list[Incoming], int]:
+    """Its messages, and what the phone has seen."""
+    sender = user_id(request)
+    asked = SyncSerializer(data=request.data)
+    asked.is_valid(raise_exception=True)
+    data = asked.validated_data
+    items = [incoming_of(sender, item) for item in data["queued"]]
+    return items, read_cursor(data.get("cursor"))
 
 
 async def _send_all(items: list[Incoming], readings: list[Assessment]) -> list[dict[str, Any]]:

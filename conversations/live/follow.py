@@ -6,13 +6,14 @@ Subscribe, then read, then drop repeats: reconnecting, a second phone and a slow
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
 from uuid import UUID
 
 from carehelp.database.identity import Principal, acting_as, require_current, run_as
-from carehelp.errors import Unavailable
+from carehelp.errors import TooMany, Unavailable
 from conversations.events import Delta, Done, Event, Sources, Triaged, Understood
 from conversations.live import store
 from conversations.live.relay import relay, reply_topic
@@ -20,6 +21,9 @@ from conversations.live.reply import LiveReply
 from conversations.live.runner import runner
 from conversations.live.store import Stored
 from conversations.rendering import turn_json
+
+FOLLOWERS_PER_USER = 64
+_followers: Counter[str] = Counter()
 
 
 def follow(reply_id: int, offset: int = 0) -> AsyncGenerator[Event, None]:
@@ -32,12 +36,27 @@ def follow(reply_id: int, offset: int = 0) -> AsyncGenerator[Event, None]:
     return _events(require_current(), reply_id, offset)
 
 
+def admit_follower() -> None:
+    """Before somebody resumes: raises `TooMany` where they follow a lot already.
+
+    What they ask themselves is followed in any case, so that danger is answered.
+    """
+    if _followers[require_current().sub] >= FOLLOWERS_PER_USER:
+        raise TooMany("Too many answers are followed at once.", retry_after=5)
+
+
 async def _events(principal: Principal, reply_id: int, offset: int) -> AsyncGenerator[Event, None]:
     live = runner().find(reply_id, UUID(principal.sub))
     events = _live(live, offset) if live else _stored(principal, reply_id, offset)
-    async with aclosing(events):
-        async for event in events:
-            yield event
+    _followers[principal.sub] += 1
+    try:
+        async with aclosing(events):
+            async for event in events:
+                yield event
+    finally:
+        _followers[principal.sub] -= 1
+        if not _followers[principal.sub]:
+            del _followers[principal.sub]
 
 
 async def _live(live: LiveReply, offset: int) -> AsyncGenerator[Event, None]:

@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 
 from django.conf import settings
 
+from accounts import usage
 from carehelp.database.identity import Principal, acting_as, run_as
 from carehelp.errors import CarehelpError, NotFound, Overloaded, Restarting, TooMany, Unavailable
 from carehelp.metrics import REFUSED, RUNNING_TURNS, TURNS
@@ -319,6 +320,7 @@ class Runner:
             await run_as(erase_expired)
         if closed:
             logger.warning("closed %d turns whose process had gone", closed)
+        await usage.settle()
 
     async def _quietly(self, work: Awaitable[None]) -> None:
         """A database that is gone for a while must not end the loop."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ai import ladder, media
+from ai.tests.conftest import llama as llama
 from ai.tests.contract_server import ContractServer, serving
 from ai.tests.hub import hugging_face
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket as socketlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -17,6 +18,8 @@ from ai import ladder
 from ai.tests.contract_server import ContractServer, serving
 from carehelp.asgi import application
 from carehelp.tests.serving import served
+from carehelp.tests.waiting import until as wait
+from conversations.doors import sse
 
 NEWBORN = "mon bébé de 3 semaines a de la fièvre et ne tète plus"
 QUESTION = "Comment éviter le paludisme ?"
@@ -284,3 +287,216 @@ async def test_following_one_reply_many_times_is_one_follower(
         await say(socket, type="stop", reply_id=reply_id)
         frames = await until(socket, "done")
     assert sum(f["type"] == "done" for f in frames) == 1
+
+
+async def test_a_frame_over_256_kibibytes_closes_with_1009(base: str) -> None:
+    headers = await sign_up(base)
+    async with signed_in(base, headers) as socket:
+        await socket.send("x" * 256 * 1024)
+        assert (await frame(socket))["code"] == "malformed"
+        with suppress(ConnectionClosed):
+            await socket.send("x" * (256 * 1024 + 1))
+        assert await close_code(socket) == 1009
+
+
+@pytest.mark.parametrize("signed_in_first", [True, False])
+async def test_danger_in_a_frame_that_is_refused_is_read(base: str, signed_in_first: bool) -> None:
+    headers = await sign_up(base)
+    opened = signed_in(base, headers) if signed_in_first else connect(address(base))
+    async with opened as socket:
+        await say(socket, type="send", message=NEWBORN)
+        error = await frame(socket)
+    assert error["code"] == ("invalid" if signed_in_first else "not_signed_in")
+    assert error["triage"]["level"] == "emergency"
+
+
+async def test_someone_elses_reply_is_not_there_running_or_ended(
+    base: str, slow_model: ContractServer
+) -> None:
+    hers, his = await sign_up(base), await sign_up(base)
+    async with signed_in(base, hers) as woman, signed_in(base, his) as man:
+        await say(woman, type="send", message=QUESTION, client_message_id="1")
+        reply_id = (await until(woman, "delta"))[0]["reply_id"]
+        for kind in ("resume", "stop", "retry"):
+            await say(man, type=kind, reply_id=reply_id)
+            assert (await frame(man))["code"] == "not_found"
+        await say(woman, type="stop", reply_id=reply_id)
+        assert (await until(woman, "done"))[-1]["status"] == "stopped"
+        for kind in ("resume", "stop", "retry"):
+            await say(man, type=kind, reply_id=reply_id)
+            assert (await frame(man))["code"] == "not_found"
+
+
+async def test_an_offset_beyond_the_end_is_cut_back_to_what_is_there(
+    base: str, slow_model: ContractServer
+) -> None:
+    headers = await sign_up(base)
+    beyond = 10**8
+    async with signed_in(base, headers) as socket:
+        await say(socket, type="send", message=QUESTION, client_message_id="1")
+        reply_id = (await until(socket, "delta"))[0]["reply_id"]
+        await say(socket, type="resume", reply_id=reply_id, offset=beyond)
+        back = next(f for f in await until(socket, "delta") if f["type"] == "delta")
+        assert back["offset"] < beyond
+        await say(socket, type="stop", reply_id=reply_id)
+        end = (await until(socket, "done"))[-1]["end"]
+        await say(socket, type="resume", reply_id=reply_id, offset=beyond)
+        again = (await until(socket, "done"))[-2:]
+    assert (again[0]["offset"], again[0]["end"], again[0]["text"]) == (end, end, "")
+    assert again[1]["end"] == end
+    async with httpx.AsyncClient(base_url=base, headers=headers) as http:
+        events = (await http.get(f"/api/messages/{reply_id}/events?offset={beyond}")).text
+    assert f"id: {reply_id}:{end}\n" in events
+
+
+async def test_the_same_message_by_every_door_is_one_turn_though_its_answer_was_lost(
+    base: str, slow_model: ContractServer
+) -> None:
+    headers = await sign_up(base)
+    one = {"message": QUESTION, "client_message_id": "once"}
+    token = headers["Authorization"].removeprefix("Bearer ")
+    protocols: Any = ["carehelp.v1", f"carehelp.bearer.{token}"]
+    async with connect(address(base), subprotocols=protocols) as lost:
+        await say(lost, type="send", **one)
+        await wait(lambda: len(slow_model.requests) == 1)
+    async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as http:
+        streamed = await http.post("/api/chat", json=one | {"stream": True})
+        plain = (await http.post("/api/chat", json=one)).json()
+        synced = (await http.post("/api/sync", json={"queued": [one]})).json()["results"][0]
+    async with signed_in(base, headers) as socket:
+        await say(socket, type="send", **one)
+        accepted = await frame(socket)
+    assert accepted["duplicate"] is plain["duplicate"] is synced["turn"]["duplicate"] is True
+    assert accepted["reply_id"] == plain["reply_id"] == synced["turn"]["reply_id"]
+    assert f'"reply_id":{plain["reply_id"]},"duplicate":true' in streamed.text
+    assert len(slow_model.requests) == 1
+
+
+async def test_asking_again_keeps_the_messages_own_id(
+    base: str, slow_model: ContractServer
+) -> None:
+    async with signed_in(base, await sign_up(base)) as socket:
+        await say(socket, type="send", message=QUESTION, client_message_id="mine")
+        reply_id = (await until(socket, "delta"))[0]["reply_id"]
+        await say(socket, type="stop", reply_id=reply_id)
+        await until(socket, "done")
+        await say(socket, type="retry", reply_id=reply_id)
+        again = (await until(socket, "accepted"))[-1]
+    assert again["client_message_id"] == "mine"
+    assert again["reply_id"] > reply_id
+
+
+async def test_who_leaves_a_conversation_hears_no_more_of_it(base: str) -> None:
+    headers = await sign_up(base)
+    async with signed_in(base, headers) as phone, signed_in(base, headers) as tablet:
+        await say(phone, type="send", message="Bonjour", client_message_id="1")
+        conversation = (await until(phone, "done"))[0]["conversation_id"]
+        for kind in ("join", "leave"):
+            await say(tablet, type=kind, conversation_id=conversation)
+        body = {"message": "Merci", "conversation_id": conversation}
+        await say(phone, type="send", client_message_id="2", **body)
+        await until(phone, "done")
+        await say(tablet, type="ping")
+        assert (await frame(tablet))["type"] == "pong"
+
+
+async def test_a_token_that_expires_ends_the_socket_and_not_the_answer(
+    base: str, slow_model: ContractServer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conversations.doors.socket.RECHECK_SECONDS", 0.2)
+    settings.ACCESS_TOKEN_EXPIRE_MINUTES = 3 / 60
+    async with httpx.AsyncClient(base_url=base, timeout=60) as http:
+        made = (await http.post("/api/users/guest", json={"consents": ["store_history"]})).json()
+        headers = {"Authorization": f"Bearer {made['access_token']}"}
+        async with signed_in(base, headers) as socket:
+            await say(socket, type="send", message=QUESTION, client_message_id="1")
+            heard = await until(socket, "error")
+            assert heard[-1]["code"] == "not_signed_in"
+            assert await close_code(socket) == 4401
+        reply = f"/api/messages/{heard[0]['reply_id']}"
+        assert (await http.get(f"{reply}/events", headers=headers)).status_code == 401
+        settings.ACCESS_TOKEN_EXPIRE_MINUTES = 60
+        token = {"refresh_token": made["refresh_token"]}
+        fresh = (await http.post("/api/users/refresh", json=token)).json()["access_token"]
+        headers = {"Authorization": f"Bearer {fresh}", "Prefer": "wait=30"}
+        turn = (await http.get(reply, headers=headers)).json()
+    assert turn["status"] == "completed"
+    assert turn["response"].startswith("".join(slow_model.words))
+
+
+async def test_a_client_that_never_reads_is_closed(
+    database: None, slow_model: ContractServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conversations.doors.socket.DRAIN_SECONDS", 1.0)
+    slow_model.words, slow_model.pause = ["x" * 20_000] * 50, 0.0
+    with served(application, send_buffer=65536) as base:
+        headers = await sign_up(base)
+        token = headers["Authorization"].removeprefix("Bearer ")
+        protocols: Any = ["carehelp.v1", f"carehelp.bearer.{token}"]
+        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as http:
+            turn = (await http.post("/api/chat", json={"message": QUESTION})).json()
+            async with connect(
+                address(base),
+                subprotocols=protocols,
+                sock=narrow(base),
+                max_queue=1,
+                max_size=None,
+                close_timeout=1,
+            ) as deaf:
+                await say(deaf, type="resume", reply_id=turn["reply_id"], offset=0)
+                # Nobody reads: there is nothing else to wait for.
+                await asyncio.sleep(4)
+                assert (await http.get("/health/live")).status_code == 200
+                assert await close_code(deaf) in (1006, 1011)
+
+
+def narrow(base: str) -> socketlib.socket:
+    """A connection that takes some kilobytes before its owner has to read."""
+    made = socketlib.socket()
+    made.setsockopt(socketlib.SOL_SOCKET, socketlib.SO_RCVBUF, 65536)
+    made.connect(("127.0.0.1", int(base.rpartition(":")[2])))
+    made.setblocking(False)
+    return made
+
+
+async def test_five_hundred_followers_of_one_reply_are_too_many_for_one_person(
+    base: str, slow_model: ContractServer
+) -> None:
+    slow_model.pause = 0.3
+    headers = await sign_up(base)
+    async with signed_in(base, headers) as socket:
+        await say(socket, type="send", message=QUESTION, client_message_id="1")
+        reply_id = (await until(socket, "delta"))[0]["reply_id"]
+        limits = httpx.Limits(max_connections=100)
+        async with httpx.AsyncClient(
+            base_url=base, headers=headers, timeout=60, limits=limits
+        ) as http:
+            url = f"/api/messages/{reply_id}/events"
+            follows = [asyncio.create_task(status_of(http, url)) for _ in range(500)]
+            await wait(lambda: sum(task.done() for task in follows) > 400, 150)
+            urgent = await http.post("/api/chat", json={"message": NEWBORN})
+            await say(socket, type="stop", reply_id=reply_id)
+            answers = [await task for task in follows]
+    assert (urgent.status_code, urgent.json()["emergency"]) == (200, True)
+    assert set(answers) == {200, 429}
+    assert answers.count(200) < 100
+
+
+async def status_of(http: httpx.AsyncClient, url: str) -> int:
+    async with http.stream("GET", url) as answer:
+        await answer.aread()
+        return answer.status_code
+
+
+async def test_silence_is_filled_with_a_comment(
+    base: str, slow_model: ContractServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sse.HEARTBEAT_SECONDS < 10
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.2)
+    slow_model.words, slow_model.pause = ["un ", "deux "], 1.0
+    headers = await sign_up(base)
+    async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as http:
+        body = {"message": QUESTION, "stream": True}
+        streamed = (await http.post("/api/chat", json=body)).text
+    assert streamed.count(": still here\n\n") >= 3
+    assert '"text":"un' in streamed.replace(" ", "")

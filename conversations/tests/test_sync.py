@@ -63,6 +63,17 @@ async def test_one_bad_message_does_not_hold_up_the_others(
     assert results[0]["problem"]["code"] == "not_found"
 
 
+@pytest.mark.parametrize("signed_in", [True, False])
+async def test_danger_in_an_outbox_that_is_refused_is_read(
+    client: httpx.AsyncClient, sign_up: SignUp, signed_in: bool
+) -> None:
+    headers = await sign_up("store_history") if signed_in else {}
+    outbox = queued(*["a"] * 998, NEWBORN, "a") if signed_in else queued("a", NEWBORN)
+    answer = await sync(client, headers, queued=outbox)
+    assert answer.status_code == (422 if signed_in else 401)
+    assert answer.json()["triage"]["level"] == "emergency"
+
+
 @pytest.mark.parametrize("sent_at", ["1999-01-01T00:00:00Z", "2099-01-01T00:00:00Z"])
 async def test_a_clock_that_is_years_off_changes_nothing(
     client: httpx.AsyncClient,

@@ -81,6 +81,9 @@ export class TurnView {
     const key = status ? lost : waiting;
     this.state.hidden = !key;
     this.state.className = `state ${trouble || ""}`;
+    const said = `${key} ${status}`;
+    if (said === this.said) return;
+    this.said = said;
     say(this.state, key || "");
     if (trouble === "offline") this.state.append(el("span", {class: "safe", t: "danger"}));
     if (status === "refused" || (status === "failed" && !reply)) {
