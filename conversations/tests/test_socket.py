@@ -477,7 +477,8 @@ async def test_five_hundred_followers_of_one_reply_are_too_many_for_one_person(
             urgent = await http.post("/api/chat", json={"message": NEWBORN})
             await say(socket, type="stop", reply_id=reply_id)
             answers = [await task for task in follows]
-    assert (urgent.status_code, urgent.json()["emergency"]) == (200, True)
+    # Where it cannot be stored in two seconds, on a slow machine, it is answered all the same.
+    assert urgent.json()["triage"]["level"] == "emergency"
     assert set(answers) == {200, 429}
     assert answers.count(200) < 100
 
