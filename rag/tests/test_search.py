@@ -1,12 +1,16 @@
 """Searching what the tests publish, on the real Postgres, as the patients' login."""
 
+import asyncio
+
 import pytest
 from django.db import connections
 from django.db.utils import OperationalError, ProgrammingError
 
+from ai.base import Provider, ServerFault
 from carehelp.database.identity import run_as, through
-from rag import documents
+from rag import documents, vectors
 from rag.guidance import Parsed, Section, SourceRef
+from rag.ingest import ingest
 from rag.search import search, snippet
 
 WHO = SourceRef("Malaria", "WHO", 2024, "https://example.org/malaria", read=True)
@@ -165,3 +169,79 @@ def test_a_snippet_ends_with_a_sentence_or_says_that_it_goes_on():
     assert snippet("Court.") == "Court."
     assert snippet("A" * 100 + ". " + "B" * 100 + ". " + "C" * 100).endswith("B.")
     assert snippet("mot " * 100).endswith("mot…")
+
+
+RARE = "Le village parle du Buruli."
+
+
+@pytest.fixture
+def villages(as_owner):
+    texts = [*(f"Le village {name} a de la fièvre." for name in "abcdefgh"), RARE]
+    sections = tuple(Section("", "", text) for text in texts)
+    with as_owner:
+        documents.store(Parsed("village", "fr", "Villages", (), (WHO,), sections))
+        documents.refresh_terms()
+
+
+async def test_a_rare_word_weighs_more_than_a_common_one(villages):
+    passages = await search("village fièvre Buruli", language="fr", budget_ms=5000)
+    assert passages[0].text == RARE
+
+
+async def test_where_candidates_are_capped_rare_words_choose_them(library, monkeypatch):
+    monkeypatch.setattr("rag.statement.CANDIDATES", 1)
+    assert await found("paludisme frissons", language="fr") == ["malaria.fr signs"]
+
+
+async def test_a_late_vector_leaves_it_to_the_words(library, settings):
+    settings.AI_PROVIDERS = settings.AI_PROVIDERS | {"slow": "rag.tests.test_search.Slow"}
+    settings.EMBEDDINGS = "slow"
+    passages = await search("moustiquaire", language="fr", budget_ms=3000)
+    assert passages[0].section == "prevention"
+
+
+async def test_a_broken_vector_leaves_it_to_the_words(library, settings, caplog):
+    settings.AI_PROVIDERS = settings.AI_PROVIDERS | {"broken": "rag.tests.test_search.Broken"}
+    settings.EMBEDDINGS = "broken"
+    passages = await search("moustiquaire", language="fr", budget_ms=3000)
+    assert passages[0].section == "prevention"
+    assert "no vector for the question" in caplog.text
+
+
+class Slow(Provider):
+    name, abroad = "slow", False
+
+    async def embed(self, texts: object, *, kind: str) -> list[list[float]]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+class Broken(Provider):
+    name, abroad = "broken", False
+
+    async def embed(self, texts: object, *, kind: str) -> list[list[float]]:
+        raise ServerFault("broken")
+
+
+@pytest.fixture
+def in_french_only(as_owner):
+    vectors.forget()
+    with as_owner:
+        for topic in ("malaria", "snakebite"):
+            documents.store(parsed(topic, "fr"))
+        ingest([])
+    vectors.forget()
+    yield
+    vectors.forget()
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [("a snake has bitten my leg", "en"), ("snake don bite ma foot for farm", "pcm")],
+)
+async def test_a_question_in_another_language_finds_a_french_passage(
+    in_french_only, question, language
+):
+    passages = await search(question, language=language, budget_ms=20_000)
+    assert (passages[0].topic, passages[0].language) == ("snakebite", "fr")
+    assert passages[0].score > 0
