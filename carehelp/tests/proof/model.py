@@ -11,19 +11,19 @@ from aiohttp import web
 
 from ai.tests.contract_server import SSE, ContractServer
 
-SYLLABLES = ("ba", "ké", "mou", "ñi", "ŋo", "ɓe", "sá", "tî", "lu", "wé", "fo", "dja")
+WORDS = (
+    *("le", "la", "les", "une", "des", "dans", "avec", "pour", "sous", "chaque", "qui", "est"),
+    *("il", "faut", "être", "où", "déjà", "cœur", "santé", "fièvre", "nuit", "eau", "propre"),
+    *("moustiquaire", "éviter", "enfant", "maïs", "dormir", "Noël", "garçon", "âge"),
+)
 SHORTEST, LONGEST = 20, 70
 PAUSE = (0.02, 0.12)
 
 
 def answer_to(question: str) -> list[str]:
-    """20 to 70 made-up words, with letters of one to three bytes: always the same to a question."""
+    """20 to 70 words, French enough to pass for an answer: always the same to a question."""
     choose = random.Random(question)
-    return [_word(choose) for _ in range(choose.randint(SHORTEST, LONGEST))]
-
-
-def _word(choose: random.Random) -> str:
-    return "".join(choose.choices(SYLLABLES, k=choose.randint(1, 4))) + " "
+    return [f"{choose.choice(WORDS)} " for _ in range(choose.randint(SHORTEST, LONGEST))]
 
 
 class Model(ContractServer):

@@ -25,7 +25,7 @@ from carehelp.database.prepare import prepare
 from carehelp.tests.proof import model as models
 
 ROOT = Path(__file__).resolve().parents[3]
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 
 
 def free_port() -> int:
