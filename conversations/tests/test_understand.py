@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ from carehelp.tests.people import SignUp
 from carehelp.tests.serving import served
 from carehelp.tests.test_bad_input import assert_problem
 from carehelp.tests.test_first_answer import NEWBORN, _events
-from conversations.models import Attachment, Case, Message
+from conversations.models import Attachment, Case, Conversation, Message
 from conversations.tests import desk
 from conversations.tests.files import photo, voice
 from conversations.tests.test_socket import say, signed_in, until
@@ -205,8 +206,12 @@ async def test_a_spoken_greeting_leaves_no_level_behind(
     client: httpx.AsyncClient, sign_up: SignUp, hub: ContractServer
 ) -> None:
     hub.answers[SPEECH] = {"text": "Bonjour"}
-    turn = await chat(client, await sign_up(*ALL), voice())
-    assert turn["triage"]["level"] == turn["triage"]["conversation_level"] == "none"
+    headers = await sign_up(*ALL)
+    turn = await chat(client, headers, voice())
+    assert turn["triage"]["level"] == "none"
+    kept = await as_person(client, headers, lambda: Conversation.objects.get().context)
+    known = json.loads(kept)["triage"]["subjects"]
+    assert {subject["level"] for subject in known.values()} == {"none"}
 
 
 @pytest.mark.parametrize(
