@@ -544,12 +544,13 @@ async def describe(
     language: str,
     abroad: bool,
     reason_if_not_abroad: Reason = "no_consent",
+    known_names: Sequence[str] = (),
 ) -> Answered[str]:
     """A picture in words, in `language` where the model can."""
     walk = Walk("describe", abroad=abroad, if_not_abroad=reason_if_not_abroad)
 
     async def ask(rung: Rung, provider: Provider) -> str:
-        hidden = Pseudonyms() if rung.abroad else None
+        hidden = Pseudonyms(known_names) if rung.abroad else None
         asked = hidden.of(question) if hidden else question
         said = await provider.describe(image, question=asked, language=language)
         return hidden.restore(said) if hidden else said

@@ -15,7 +15,6 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.models import User
 from ai import ladder
 from ai.base import Media
 from ai.ladder import Answered, NobodyAnswered, Reason
@@ -107,6 +106,7 @@ async def _asked(
             language=opened.language,
             abroad=abroad,
             reason_if_not_abroad=why_not,
+            known_names=opened.names,
         )
     language = None if incoming.language == "auto" else incoming.language
     heard = await ladder.transcribe(
@@ -130,14 +130,15 @@ def _count_in(opened: Opened, incoming: Incoming, found: Sequence[Finding], at: 
         remember.keep_state(conversation, reading.state, worst.language)
     if worst.level is Level.EMERGENCY:
         remember.open_case(question, worst, opened.consents)
-    region = User.objects.get(pk=incoming.user_id).region or ""
     return replace(
         opened,
         question=question.words,
         language=worst.language,
         assessment=worst,
         readings=(*opened.readings, *reading.readings),
-        details=opened.details | opening_details(worst, worst.language, region) | _told(found),
+        details=opened.details
+        | opening_details(worst, worst.language, opened.region)
+        | _told(found),
     )
 
 

@@ -5,6 +5,7 @@ by themselves. No address that a client names is ever fetched.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import consents, limits
+from accounts.models import User
 from ai import ladder, media
 from ai.ladder import NobodyOffers, Reason
 from ai.language import code_of, detect, name_of
@@ -89,13 +91,13 @@ class TranscribeView(APIView):
     async def post(self, request: Request) -> Response:
         upload = await uploads.read(request, "audio_base64", limit=settings.AUDIO_MAX_BYTES)
         language = checked(HearSerializer, upload.fields)["language"]
-        may_go, why_not = await _asked(request)
+        leave = await _asked(request)
         speech = await media.speech(upload.file)
         heard = await ladder.transcribe(
             speech.media,
             language=None if language == "auto" else language,
-            abroad=may_go,
-            reason_if_not_abroad=why_not,
+            abroad=leave.abroad,
+            reason_if_not_abroad=leave.why_not,
         )
         reading = _read(request, heard.result.text, language)
         return Response(
@@ -133,14 +135,15 @@ async def _seen(
     prompt, language = asked["prompt"], asked["language"]
     if language == "auto":
         language = reading.language if prompt else (get_language() or "fr")[:2]
-    may_go, why_not = await _asked(request, reading)
+    leave = await _asked(request, reading)
     picture = await media.picture(file)
     seen = await ladder.describe(
         picture,
         question=prompt,
         language=language,
-        abroad=may_go,
-        reason_if_not_abroad=why_not,
+        abroad=leave.abroad,
+        reason_if_not_abroad=leave.why_not,
+        known_names=leave.names,
     )
     described = _read(request, seen.result, language)
     if picture_raises(described, reading if prompt else None):
@@ -160,10 +163,15 @@ class TranslateView(APIView):
         asked = checked(TranslateSerializer, request.data)
         text, source = asked["text"], asked["source_language"]
         target = _translatable(asked["target_language"])
-        may_go, why_not = await _asked(request, _read(request, text, "auto"))
+        leave = await _asked(request, _read(request, text, "auto"))
         known = detect(text).language if source == "auto" else source
         said = await ladder.translate(
-            text, source=known, target=target, abroad=may_go, reason_if_not_abroad=why_not
+            text,
+            source=known,
+            target=target,
+            abroad=leave.abroad,
+            reason_if_not_abroad=leave.why_not,
+            known_names=leave.names,
         )
         return Response(
             {
@@ -213,11 +221,25 @@ def _translatable(name: str) -> str:
     return code
 
 
-async def _asked(request: Request, *readings: Assessment) -> tuple[bool, Reason]:
-    """Counts the question, and says whether it may leave the country."""
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Whether a person's words may leave the country, why not, and the names to hide in them."""
+
+    abroad: bool
+    why_not: Reason
+    names: tuple[str, ...]
+
+
+async def _asked(request: Request, *readings: Assessment) -> Leave:
+    """Counts the question, and says what may become of it."""
     caller = user_id(request)
     await limits.count(limits.Use(ASKED_OF_MODELS, str(caller)))
-    return abroad.may_go(await run_as(consents.granted, caller), *readings)
+    agreed, name = await run_as(_person, caller)
+    return Leave(*abroad.may_go(agreed, *readings), (name,) if name else ())
+
+
+def _person(caller: UUID) -> tuple[frozenset[str], str]:
+    return consents.granted(caller), User.objects.get(pk=caller).full_name or ""
 
 
 def _read(request: Request, text: str, language: str) -> Assessment:

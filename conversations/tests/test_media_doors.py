@@ -112,6 +112,21 @@ async def test_a_text_is_translated(
     }
 
 
+async def test_a_patients_own_name_stays_here(
+    client: httpx.AsyncClient, sign_up: SignUp, hub: ContractServer, settings: Any
+) -> None:
+    """Written in small letters, where only the account tells that it is one."""
+    headers = await sign_up("ai_provider_abroad")
+    await client.patch("/api/users/me", json={"full_name": "zilbertine"}, headers=headers)
+    settings.AI_TRANSLATE, settings.HF_TRANSLATION_MODEL = "hf", "llama"
+    text = "zilbertine dit que j'ai mal à la tête"
+    await ask(client, headers, "translate", text=text, target_language="en")
+    await ask(client, headers, "analyze-image", **PHOTO, prompt=text)
+    asked = [str(request["messages"]) for request in hub.requests]
+    assert len(asked) == 2
+    assert not any("zilbertine" in messages for messages in asked)
+
+
 @pytest.mark.parametrize("target", ["klingon", "ewo", ""])
 async def test_a_language_that_nothing_writes_is_422_with_those_that_exist(
     client: httpx.AsyncClient, sign_up: SignUp, hub: ContractServer, target: str
