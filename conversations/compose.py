@@ -53,6 +53,16 @@ WHY = {
         "pcm": ", because na pikin matter",
     },
 }
+UNCLEAR = {
+    "fr": "En cas de signe de danger (respiration difficile, convulsions, perte de connaissance, "
+    "saignement abondant, bébé qui ne tète plus), allez tout de suite à l'hôpital le plus proche.",
+    "en": "With any danger sign (hard to breathe, fits, fainting, heavy bleeding, a baby who no longer "
+    "feeds), go to the nearest hospital at once.",
+    "pcm": "If danger sign dey (breathing hard, body di shake, person faint, plenty blood, baby no fit "
+    "suck), go nearest hospital quick quick.",
+}
+"""In place of the advice to say it in other words, where a question was clear enough to be answered."""
+
 IN_ENGLISH = "The paper dey for English only."
 IN_FRENCH = "The paper dey for French only."
 OTHER_LANGUAGE = {
@@ -91,16 +101,21 @@ def compose(
     language: str,
     reason: str | None = None,
     advice: str = "",
+    unclear: bool = False,
     longest: int = LONGEST,
 ) -> Composed:
     """Answer from `passages` alone, at most `longest` words.
 
     `reason` is why no model answered; `advice` is what triage says, which comes first and whole.
+    `unclear`: it says that triage did not understand, which a question about nobody's symptoms is not
+    for; the danger signs then stand in few words.
     """
     guidance = [p for p in passages if p.kind == GUIDANCE]
     best = next((p for p in guidance if p.score >= RELEVANT), None)
     if best is None:
         return Composed(_paragraphs(advice, say(NOTHING, language)), [])
+    if unclear and asks(question):
+        advice = say(UNCLEAR, language)
     topic = [p for p in guidance if p.topic == best.topic]
     first = _fitting(question, topic)
     frame = _frame(first, language, reason)

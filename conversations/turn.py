@@ -317,6 +317,7 @@ def _composed(turn: Turn, passages: list[Passage], reason: str) -> list[TurnEven
         language=opened.language,
         reason=reason,
         advice=turn.details["triage"]["advice"],
+        unclear=turn.assessment.level is Level.UNKNOWN and not turn.missed(),
         longest=compose.BRIEF if turn.brief else compose.LONGEST,
     )
     turn.details["sources"] = sources_json(composed.cited)

@@ -74,7 +74,8 @@ async def _answer(text: str, language: str) -> Composed | None:
         return None
     passages = await search(text, language=language, budget_ms=PATIENCE_MS)
     advice = triage_json(assessment, language)["advice"]
-    return compose(text, passages, language=language, advice=advice)
+    unclear = assessment.level is Level.UNKNOWN
+    return compose(text, passages, language=language, advice=advice, unclear=unclear)
 
 
 def _entry(number: int, one: Drawn) -> str:
