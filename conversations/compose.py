@@ -24,6 +24,7 @@ SHORTEST_EXTRACT = 15
 TOLD = ("steps", "when_to_go", "home_care")
 """What answers somebody who asks nothing and only tells what is wrong."""
 
+_NUMBER = re.compile(r"\[(\d+)\]")
 _UNIT = re.compile(r"\n|(?<=[.!?]) +(?=[^\W\d_])")
 
 FROM_GUIDANCE = {
@@ -61,7 +62,7 @@ UNCLEAR = {
     "pcm": "If danger sign dey (breathing hard, body di shake, person faint, plenty blood, baby no fit "
     "suck), go nearest hospital quick quick.",
 }
-"""In place of the advice to say it in other words, where a question was clear enough to be answered."""
+"""In place of the advice to say it in other words, where it was clear enough to be answered."""
 
 IN_ENGLISH = "The paper dey for English only."
 IN_FRENCH = "The paper dey for French only."
@@ -107,14 +108,14 @@ def compose(
     """Answer from `passages` alone, at most `longest` words.
 
     `reason` is why no model answered; `advice` is what triage says, which comes first and whole.
-    `unclear`: it says that triage did not understand, which a question about nobody's symptoms is not
-    for; the danger signs then stand in few words.
+    `unclear`: it says that triage did not understand; where guidance was found all the same, the
+    danger signs stand in few words, and those of the topic in what is cited.
     """
     guidance = [p for p in passages if p.kind == GUIDANCE]
     best = next((p for p in guidance if p.score >= RELEVANT), None)
     if best is None:
         return Composed(_paragraphs(advice, say(NOTHING, language)), [])
-    if unclear and asks(question):
+    if unclear:
         advice = say(UNCLEAR, language)
     topic = [p for p in guidance if p.topic == best.topic]
     first = _fitting(question, topic)
@@ -152,13 +153,19 @@ def _shared(first: Passage, second: Passage | None, room: int) -> tuple[str, str
     """What fits of both: the second has a place before the end of the first has, but steps of first
     aid are told to the end.
     """
-    if second is None:
-        return _extract(first.text, room) or _cut(first.text, room), ""
+    said, also = own_words(first), own_words(second) if second else ""
+    if not also:
+        return _extract(said, room) or _cut(said, room), ""
     shares = (room // 4,) if first.section == "steps" else (room * 2 // 5, room * 3 // 5)
-    kept = next(filter(None, (_extract(second.text, share) for share in shares)), "")
+    kept = next(filter(None, (_extract(also, share) for share in shares)), "")
     left = room - _words(kept) - 1
-    extract = _extract(first.text, left) or _cut(first.text, left)
-    return extract, _extract(second.text, room - _words(extract) - 1)
+    extract = _extract(said, left) or _cut(said, left)
+    return extract, _extract(also, room - _words(extract) - 1)
+
+
+def own_words(passage: Passage) -> str:
+    """Its text; a number in brackets of its own must not look like one of ours."""
+    return _NUMBER.sub(r"(\1)", passage.text)
 
 
 def _frame(passage: Passage, language: str, reason: str | None) -> str:

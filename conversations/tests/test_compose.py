@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.compose import LONGEST, NOTHING, compose
+from conversations.compose import LONGEST, NOTHING, UNCLEAR, compose
 from rag.search import GUIDANCE, LOCAL_STATISTICS, Passage
 
 SECTIONS = {
@@ -124,3 +124,24 @@ def test_no_text_breaks_it_or_makes_it_long(text, question, language):
     passages = [passage("signs", text or "x"), passage("when_to_go", text or "x")]
     composed = compose(question, passages, language=language)
     assert len(composed.text.split()) <= LONGEST
+
+
+def test_what_was_not_understood_but_found_has_room_for_what_was_found():
+    checklist = "Je n'ai pas compris. " * 25
+    composed = compose("taches rondes", ALL, language="fr", advice=checklist, unclear=True)
+    assert composed.text.startswith(UNCLEAR["fr"])
+    assert len(composed.cited) == 2
+    nothing = compose("taches rondes", [], language="fr", advice=checklist, unclear=True)
+    assert nothing.text.startswith(checklist.strip()[:20])
+
+
+def test_when_to_go_has_its_place_beside_a_long_section():
+    long = "Contre le paludisme, buvez souvent de l'eau. " * 20
+    passages = [passage("signs", long), passage("when_to_go")]
+    composed = compose("les signes", passages, language="fr")
+    assert [p.section for p in composed.cited] == ["signs", "when_to_go"]
+
+
+def test_a_number_in_a_document_does_not_look_like_ours():
+    text = compose("les signes", [passage("signs", "Prouvé par [4] et [5].")], language="fr").text
+    assert text.endswith("Prouvé par (4) et (5). [1]")
