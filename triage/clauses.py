@@ -32,6 +32,8 @@ _NEGATIONS = word_set(
     "pas no not sans without aucun aucune ni nor jamais never neva zero none nothing rien "
     "denies denied denie nie"
 )
+_DENIALS = word_set("denies denied denie nie")
+_ANDS = word_set("and et")
 _LIST_WORDS = word_set("ou or ni nor")
 _CLAUSE_STARTS = word_set(
     "je j tu il elle on nous vous ils elles i you he she we they e mais but however because "
@@ -149,8 +151,7 @@ def _ends_clause(words: Sequence[str], i: int) -> bool:
 
 
 def _denied_before(first: int, words: Sequence[str]) -> bool:
-    in_list = False
-    for i in range(first - 1, max(first - 1 - REACH * (2 if in_list else 1), -1), -1):
+    for i in range(first - 1, max(first - 1 - REACH, -1), -1):
         word = words[i]
         if word in _NEGATIONS or (
             word == "plus" and words[i + 1] in _MORE and words[i - 1] != "de"
@@ -158,8 +159,18 @@ def _denied_before(first: int, words: Sequence[str]) -> bool:
             return _denies(words, i)
         if word == ",":
             if not _is_list(words, i, first):
-                return False
+                return _in_denied_list(words, i)
         elif word in _FULL_STOPS or word in _CLAUSE_STARTS:
+            return False
+    return _in_denied_list(words, first)
+
+
+def _in_denied_list(words: Sequence[str], first: int) -> bool:
+    """ "Denies fever, chills, back pain, weight loss": a clinician's list goes on to its end."""
+    for i in range(first - 1, -1, -1):
+        if words[i] in _DENIALS:
+            return True
+        if words[i] in _FULL_STOPS or words[i] in _CLAUSE_STARTS - _LIST_WORDS - _ANDS:
             return False
     return False
 

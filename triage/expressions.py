@@ -64,32 +64,42 @@ def _fold_piece(piece: str) -> str:
 
 def pattern(expression: str, groups: Mapping[str, str], forms: Mapping[str, str]) -> bytes:
     """What re2 is given, checked to compile and not to match everything."""
-    compiled = _written(expand(expression, groups), forms).encode("ascii", "replace")
+    writer = Writer(groups, forms)
+    compiled = writer.pattern(writer.outline(expression))
     check(compiled, expression)
     return compiled
 
 
-def outline(expression: str, groups: Mapping[str, str], forms: Mapping[str, str]) -> str:
-    """The same with a single character for each word group (`outlined`)."""
-    names = list(groups)
-    folded = _folded(expression)
-    return _written(_GROUP.sub(lambda m: chr(_FIRST + names.index(m.group(1))), folded), forms)
+class Writer:
+    """Writes expressions for re2, by way of outlines in which a word group is one character.
 
+    `groups` gives the expression that each of these characters stands for.
+    """
 
-def outlined(groups: Mapping[str, str], forms: Mapping[str, str]) -> dict[str, str]:
-    """What the characters of an `outline` stand for."""
-    expanded = (expand(f"{{{name}}}", groups) for name in groups)
-    return {chr(_FIRST + i): _spelt(one, forms) for i, one in enumerate(expanded)}
+    def __init__(self, groups: Mapping[str, str], forms: Mapping[str, str]) -> None:
+        self._forms = forms
+        self._signs = {name: chr(_FIRST + i) for i, name in enumerate(groups)}
+        expanded = {name: expand(f"{{{name}}}", groups) for name in groups}
+        self.groups = {self._signs[name]: self._spelt(one) for name, one in expanded.items()}
+        self._written = {ord(sign): self._finish(one) for sign, one in self.groups.items()}
 
+    def outline(self, expression: str) -> str:
+        def sign(found: re.Match[str]) -> str:
+            if found.group(1) not in self._signs:
+                raise BadExpression(f"unknown word group {{{found.group(1)}}} in {expression!r}")
+            return self._signs[found.group(1)]
 
-def _written(expanded: str, forms: Mapping[str, str]) -> str:
-    spelt = _spelt(expanded, forms)
-    spelt = _GAPS.sub(_gap, _OPTIONAL_GAP.sub("...", spelt)).replace("~", "[a-z]*")
-    return rf"\b(?:{spelt})\b"
+        outline = self._spelt(_GROUP.sub(sign, _folded(expression)))
+        return rf"\b(?:{self._finish(outline)})\b"
 
+    def pattern(self, outline: str) -> bytes:
+        return outline.translate(self._written).encode("ascii", "replace")
 
-def _spelt(expanded: str, forms: Mapping[str, str]) -> str:
-    return _PLAIN.sub(lambda word: one_word(word.group(), forms), expanded)
+    def _spelt(self, expanded: str) -> str:
+        return _PLAIN.sub(lambda word: one_word(word.group(), self._forms), expanded)
+
+    def _finish(self, spelt: str) -> str:
+        return _GAPS.sub(_gap, _OPTIONAL_GAP.sub("...", spelt)).replace("~", "[a-z]*")
 
 
 def _gap(found: re.Match[str]) -> str:
@@ -131,8 +141,11 @@ def one_word(word: str, forms: Mapping[str, str]) -> str:
 
 
 def check(compiled: bytes, expression: str) -> None:
-    found = compile_bytes(compiled, expression)
-    if any(found.search(text) for text in _NEUTRAL):
+    _check(compile_bytes(compiled, expression), expression)
+
+
+def _check(compiled: re2._Regexp, expression: str) -> None:
+    if any(compiled.search(text) for text in _NEUTRAL):
         raise BadExpression(f"{expression!r} matches everything")
 
 
@@ -143,12 +156,14 @@ def compile_bytes(compiled: bytes, expression: str = "") -> re2._Regexp:
         raise BadExpression(f"re2 refuses {expression!r}: {refused}") from None
 
 
-def finder(compiled: bytes, name: str = "") -> Callable[[bytes, int, int], tuple[int, int]]:
+def finder(compiled: bytes, expression: str) -> Callable[[bytes, int, int], tuple[int, int]]:
     """Gives the first and last byte of the leftmost match between two places, or (-1, -1).
 
     Asks re2 itself: the wrapper's match objects cost twice the search.
     """
-    match, anywhere = compile_bytes(compiled, name)._regexp.Match, re2._Anchor.UNANCHORED
+    regexp = compile_bytes(compiled, expression)
+    _check(regexp, expression)
+    match, anywhere = regexp._regexp.Match, re2._Anchor.UNANCHORED
 
     def find(text: bytes, start: int, end: int) -> tuple[int, int]:
         return match(anywhere, text, start, end)[0]  # type: ignore[no-any-return]

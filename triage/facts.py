@@ -102,7 +102,7 @@ _NUMBERS = (
     ("breaths", ("respir", "breath", "rr "), re.compile(r"\b(?:respir\w*|breath\w*|respiratory rate|rr|frequence respiratoire)\b(?: [a-z]+){0,4} (\d{2,3})\b(?! (?:ans|years?|percent))"), (4, 150)),
     ("breaths", ("respiration", "breath", "cycles"), re.compile(r"\b(\d{2,3}) (?:respirations?|breaths?|cycles)\b"), (4, 150)),
     ("saturation", ("sat", "spo", "oxy"), re.compile(r"\b(?:sat\w*|spo2|spo 2|oxygen\w*|oxymetre|oximeter)\b(?: [a-z0-9]+){0,4} (\d{2,3})\b"), (40, 100)),
-    ("saturation", ("percent",), re.compile(r"\b(\d{2}) percent\b"), (50, 100)),
+    ("saturation", ("sat", "spo", "oxy", "finger", "doigt"), re.compile(r"\b(\d{2}) percent\b"), (50, 100)),
     ("vomits", ("vomi", "throw", "rend"), re.compile(rf"\b(?:vomi\w*|throw\w*|rend)\b(?: [a-z]+){{0,3}} {_N} (?:fois|times?|time)\b"), (0, 200)),
     ("vomits", ("vomi",), re.compile(rf"\b{_N} (?:fois|times?) (?:qu il |qu elle |que |de )?(?:vomi\w*|vomissements?)\b"), (0, 200)),
     ("stools", ("diarrh", "selle", "caca", "toilet", "stool", "poop", "purg", "shit", "run"), re.compile(rf"\b(?:diarrh\w*|selles?|caca|toilettes?|stools?|poop\w*|purging|shit|toilet|belly run|run belle|run belly)\b(?: [a-z]+){{0,4}} {_N} (?:fois|times?|time)\b"), (0, 200)),

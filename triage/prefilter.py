@@ -10,19 +10,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import product
 from re import _constants as code  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 _DEMANDS = 3
-_MOST_STRINGS = 400
 _MEMO = 8_192
 _EDGE = "\0"
 """Stands in strings for a place where a word begins or ends."""
 
 Atom = tuple[str, str]
-"""How a word is compared ("is", "starts", "has"), and with what."""
+"""How a word is compared ("is", "starts", "has"), and with what. Any digit is `_NUMBER`."""
+_NUMBER: Atom = ("has", "\\d")
 Demand = frozenset[Atom]
 """A text must have a word that satisfies one of these."""
 
@@ -36,7 +35,7 @@ class Prefilter:
     def __init__(
         self, patterns: Sequence[str], groups: Mapping[str, str], sample: Iterable[str]
     ) -> None:
-        known = {sign: _strings(parser.parse(written), {}) for sign, written in groups.items()}
+        known = {sign: demands(rf"\b(?:{one})\b", {}) for sign, one in groups.items()}
         commonness = _Commonness(sample)
         self._size = len(patterns)
         self._all = (1 << self._size) - 1
@@ -61,7 +60,9 @@ class Prefilter:
         for word in set(words):
             mask = memo.get(word)
             met |= self._met(word) if mask is None else mask
-        left = met & (met >> self._size) & (met >> 2 * self._size) & self._all
+        left = met & self._all
+        for nth in range(1, _DEMANDS):
+            left &= met >> nth * self._size
         while left:
             low = left & -left
             yield low.bit_length() - 1
@@ -74,6 +75,8 @@ class Prefilter:
             mask |= atoms.get(("starts", word[:end]), 0)
             for start in range(end):
                 mask |= atoms.get(("has", word[start:end]), 0)
+        if not word.isalpha() and any(letter.isdigit() for letter in word):
+            mask |= atoms.get(_NUMBER, 0)
         if len(self._memo) >= _MEMO:
             self._memo.clear()
         self._memo[word] = mask
@@ -90,6 +93,8 @@ class _Commonness:
             parts |= {
                 ("has", word[start:end]) for end in range(1, len(word) + 1) for start in range(end)
             }
+            if any(letter.isdigit() for letter in word):
+                parts.add(_NUMBER)
             for atom in parts:
                 self._met[atom] += count
 
@@ -97,122 +102,105 @@ class _Commonness:
         return sum(self._met[atom] + 1 / len(atom[1]) for atom in demand)
 
 
-Groups = Mapping[str, "frozenset[str] | None"]
-"""The strings a character stands for; None where there are too many."""
+Groups = Mapping[str, "list[Demand]"]
+"""What is demanded of a text by the expression that a character stands for."""
 
 
 def demands(pattern: str, groups: Groups) -> list[Demand]:
     """Sets of words of which every text that matches has one each."""
-    return _Reading(groups, False).sequence(parser.parse(pattern)).finish()
+    return _Reading(groups, at_edge=False).sequence(parser.parse(pattern), closed=True).finish()
 
 
 class _Reading:
-    """One pass over a sequence: strings that must stand here, and the demands made so far.
+    """One pass over a pattern: the letters since the last choice or gap, and the demands so far.
 
-    `strings` are all the ways to write the stretch since the last gap; None after one that
-    could be written in too many ways.
+    `closed` says that a word ends where a part ends, `at_edge` that one begins where it begins.
     """
 
-    def __init__(self, groups: Groups, at_edge: bool) -> None:
+    def __init__(self, groups: Groups, *, at_edge: bool) -> None:
         self.groups = groups
-        self.strings = frozenset({_EDGE if at_edge else ""})
+        self.letters = _EDGE if at_edge else ""
         self.found: list[Demand] = []
 
-    def sequence(self, nodes: Any) -> _Reading:
-        for op, argument in nodes:
-            self._node(op, argument)
+    def sequence(self, nodes: Any, *, closed: bool) -> _Reading:
+        for i, (op, argument) in enumerate(nodes):
+            self._node(op, argument, _begins_closed(nodes, i + 1, closed))
+        if closed:
+            self.letters += _EDGE
         return self
 
     def finish(self) -> list[Demand]:
-        self._flush(False)
+        self._flush(at_edge=False)
         return self.found
 
-    def _node(self, op: Any, argument: Any) -> None:
-        exact = _piece(op, argument, self.groups)
-        if exact is not None:
-            self._append(exact)
-        elif op is code.SUBPATTERN:
-            self.sequence(argument[-1])
-        elif op is code.BRANCH:
-            self._branch(argument[1])
-        elif op in (code.MAX_REPEAT, code.MIN_REPEAT):
-            self._repeat(*argument)
-        else:
-            self._flush(False)
+    def _node(self, op: Any, argument: Any, closed: bool) -> None:
+        match op:
+            case code.LITERAL if chr(argument) in self.groups:
+                self._choice([self.groups[chr(argument)]])
+            case code.LITERAL:
+                self.letters += chr(argument)
+            case code.AT:
+                self.letters += _EDGE
+            case code.SUBPATTERN:
+                self.sequence(argument[-1], closed=closed)
+            case code.BRANCH:
+                self._choice([self._part(one, closed) for one in argument[1]])
+            case code.IN if all(
+                op is code.LITERAL and chr(one) in self.groups for op, one in argument
+            ):
+                self._choice([self.groups[chr(one)] for _, one in argument])
+            case code.IN if argument == [(code.CATEGORY, code.CATEGORY_DIGIT)]:
+                self._flush(at_edge=False)
+                self.found.append(frozenset({_NUMBER}))
+            case code.MAX_REPEAT | code.MIN_REPEAT:
+                least, most, inner = argument
+                self._repeat(least, most, inner, closed)
+            case _:
+                self._flush(at_edge=False)
 
-    def _append(self, more: frozenset[str]) -> None:
-        if len(self.strings) * len(more) > _MOST_STRINGS:
-            self._flush(self._edge())
-        if len(self.strings) * len(more) <= _MOST_STRINGS:
-            self.strings = frozenset(a + b for a, b in product(self.strings, more))
-        else:
-            self._flush(False)
+    def _part(self, nodes: Any, closed: bool) -> list[Demand]:
+        return _Reading(self.groups, at_edge=self._edge()).sequence(nodes, closed=closed).finish()
 
-    def _branch(self, branches: Sequence[Any]) -> None:
-        edge = self._edge()
-        self._flush(edge)
-        readings = [_Reading(self.groups, edge).sequence(one).finish() for one in branches]
-        if all(readings):
-            self.found.append(frozenset().union(*(min(r, key=_rough) for r in readings)))
-        self.strings = frozenset({""})
+    def _choice(self, readings: Sequence[list[Demand]]) -> None:
+        """One of several: what the best demand of each asks for, and the second best."""
+        self._flush(at_edge=False)
+        ranked = [sorted(reading, key=_rough) for reading in readings]
+        for nth in range(min(2, *map(len, ranked)) if len(ranked) > 1 else len(ranked[0])):
+            self.found.append(frozenset().union(*(reading[nth] for reading in ranked)))
 
-    def _repeat(self, least: int, most: int, inner: Any) -> None:
+    def _repeat(self, least: int, most: int, inner: Any, closed: bool) -> None:
         edge = self._edge() and _ends_a_word(inner)
         if least:
-            self._flush(self._edge())
-            self.found += _Reading(self.groups, self._edge()).sequence(inner).finish()
-        self._flush(edge)
+            self._choice([self._part(inner, closed and most == 1)])
+        self._flush(at_edge=edge)
 
     def _edge(self) -> bool:
-        return all(string[-1:] in (" ", _EDGE) for string in self.strings)
+        return self.letters[-1:] in (" ", _EDGE)
 
-    def _flush(self, at_edge: bool) -> None:
-        options = [_atoms(string) for string in self.strings]
-        for nth in range(min(len(atoms) for atoms in options)):
-            self.found.append(frozenset(atoms[nth] for atoms in options))
-            self.found.append(frozenset(atoms[-1 - nth] for atoms in options))
-        self.strings = frozenset({_EDGE if at_edge else ""})
+    def _flush(self, *, at_edge: bool) -> None:
+        self.found += [frozenset({atom}) for atom in _atoms(self.letters)]
+        self.letters = _EDGE if at_edge else ""
 
 
-def _strings(nodes: Any, groups: Groups) -> frozenset[str] | None:
-    """Every string that a part can be, if they are few."""
-    strings = frozenset({""})
-    for op, argument in nodes:
-        more = _piece(op, argument, groups)
-        if more is None or len(strings) * len(more) > _MOST_STRINGS:
-            return None
-        strings = frozenset(a + b for a, b in product(strings, more))
-    return strings
-
-
-def _piece(op: Any, argument: Any, groups: Groups) -> frozenset[str] | None:
+def _begins_closed(nodes: Any, at: int, closed: bool) -> bool:
+    """Whether what follows surely begins with the end of a word."""
+    if at == len(nodes):
+        return closed
+    op, argument = nodes[at]
     match op:
         case code.LITERAL:
-            letter = chr(argument)
-            return groups.get(letter, frozenset({letter}))
+            return chr(argument) == " "
         case code.AT:
-            return frozenset({_EDGE})
+            return True
         case code.SUBPATTERN:
-            return _strings(argument[-1], groups)
+            return _begins_closed(argument[-1], 0, _begins_closed(nodes, at + 1, closed))
+        case code.MAX_REPEAT if argument[0] == 0:
+            following = _begins_closed(nodes, at + 1, closed)
+            return following and _begins_closed(argument[2], 0, following)
         case code.BRANCH:
-            return _union([_strings(branch, groups) for branch in argument[1]])
-        case code.MAX_REPEAT if argument[:2] == (0, 1):
-            return _union([frozenset({""}), _strings(argument[2], groups)])
-        case code.IN:
-            return _letters(argument, groups)
-    return None
-
-
-def _union(parts: Sequence[frozenset[str] | None]) -> frozenset[str] | None:
-    known = [part for part in parts if part is not None]
-    return frozenset().union(*known) if len(known) == len(parts) else None
-
-
-def _letters(members: Any, groups: Groups) -> frozenset[str] | None:
-    """A set of characters; an alternation of word groups is one too."""
-    if any(op is not code.LITERAL for op, _ in members):
-        return None
-    return _union([groups.get(chr(one), frozenset({chr(one)})) for _, one in members])
+            following = _begins_closed(nodes, at + 1, closed)
+            return all(_begins_closed(one, 0, following) for one in argument[1])
+    return False
 
 
 def _ends_a_word(nodes: Any) -> bool:
@@ -228,13 +216,17 @@ def _ends_a_word(nodes: Any) -> bool:
 
 
 def _atoms(string: str) -> list[Atom]:
-    """What the words of a string demand; the outer ones may go on where no edge is known."""
+    """What the words of a string demand; the outer ones may go on where no edge is known.
+
+    A number may go on anyway: "38" is an edge in "38.5" to re2, but not a word of the text.
+    """
     words = re.sub(f"[ {_EDGE}]*[ {_EDGE}][ {_EDGE}]*", " ", string).split(" ")
     atoms: list[Atom] = []
     for i, word in enumerate(words):
         if word:
             starts, ends = i > 0, i + 1 < len(words)
-            atoms.append(("is" if starts and ends else "starts" if starts else "has", word))
+            whole = starts and not word[-1].isdigit()
+            atoms.append(("is" if whole and ends else "starts" if whole else "has", word))
     return atoms
 
 

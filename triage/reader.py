@@ -69,19 +69,20 @@ class Reader:
         sample: Iterable[str] = (),
     ) -> None:
         folded = {text.fold(word): form for word, form in forms.items()}
+        writer = expressions.Writer(groups, folded)
         self.entries: list[Entry] = []
         outlines: list[str] = []
         for names, is_mark in ((signs, False), (marks, True)):
             for name, says in names.items():
                 for expression in dict.fromkeys(_written_out(says)):
-                    compiled = expressions.pattern(expression, groups, folded)
-                    find = expressions.finder(compiled, name)
+                    outlines.append(writer.outline(expression))
+                    compiled = writer.pattern(outlines[-1])
+                    find = expressions.finder(compiled, expression)
                     self.entries.append(Entry(name, is_mark, _negates(compiled), find))
-                    outlines.append(expressions.outline(expression, groups, folded))
         self.spelling = _spelling((*signs.values(), *marks.values()), groups, folded, ordinary)
         self._prefilter = Prefilter(
             outlines,
-            expressions.outlined(groups, folded),
+            writer.groups,
             (text.normalise(message, self.spelling) for message in sample),
         )
 

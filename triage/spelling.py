@@ -57,7 +57,7 @@ class Spelling:
         targets = frozenset(targets)
         self._known = {word: word for word in ordinary} | {word: word for word in targets}
         self._known |= {**forms, "ne": "", "n": ""}
-        self._targets = targets
+        self.targets = targets
         self._near: dict[str, tuple[str, ...]] = {}
         self._sounds: dict[str, str] = {}
         for word in sorted(targets):
@@ -101,14 +101,14 @@ class Spelling:
         rest = word[1:]
         if word[0] not in _ELIDED or len(rest) < _SHORTEST - 2 or rest not in self._known:
             return None
-        if word[0] != "j" and (rest[0] not in "aeiouh" or len(rest) < _SHORTEST - 1):
+        if word[0] != "j" and rest[0] not in "aeiouh":
             return None
         return f"{word[0]} {self._known[rest]}"
 
     def _nearest(self, word: str) -> str | None:
         candidates = set(self._near.get(word, ()))
         for part in _deletions(word):
-            if part in self._targets and len(part) >= _SHORTEST - 1:
+            if part in self.targets and len(part) >= _SHORTEST - 1:
                 candidates.add(part)
             candidates.update(self._near.get(part, ()))
         close = [(cost, other) for other in candidates if (cost := _typing_error(word, other))]

@@ -1,0 +1,131 @@
+"""Triage of messages of 300 characters, and of hostile ones of 4,000: `python -m benchmarks.triage`.
+
+Every message is read for the first time: distinct messages, after as many others to warm the
+automata, as a server is warm. The baseline of the same run is one `re` alternation of two hundred
+literal phrases searched in the same folded texts: what the simplest list of red flags costs, and
+it neither normalises nor negates. Absolute times belong to the machine; ratios travel.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import resource
+from collections.abc import Callable, Iterable, Sequence
+from statistics import median, quantiles
+from time import thread_time_ns
+
+from triage import rulebook, text
+from triage.engine import assess
+from triage.rules import RuleSet
+
+LENGTH, LONG = 300, 4_000
+SEED = 20261123
+PHRASES = 200
+GOAL_US, GOAL_HOSTILE_US = 100, 2_000
+
+
+def written() -> list[str]:
+    path = rulebook.FIXTURES / "triage_messages" / "development.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["text"] for line in lines]
+
+
+def of_length(messages: Sequence[str], length: int, count: int, seed: int) -> list[str]:
+    """Distinct texts of a length, of sentences as people write them."""
+    pick = random.Random(seed)
+    return [_joined(pick, messages, length) for _ in range(count)]
+
+
+def _joined(pick: random.Random, messages: Sequence[str], length: int) -> str:
+    found = ""
+    while len(found) < length:
+        found += pick.choice(messages) + " "
+    return found[:length]
+
+
+def hostile(rules: RuleSet) -> dict[str, str]:
+    """What somebody might send to stall it; each cut to 4,000 characters."""
+    pick = random.Random(SEED)
+    words = sorted(word for word in rules.reader.spelling.targets if len(word) > 2)
+    everything = " ".join(pick.choice(words) for _ in range(LONG))
+    kinds = {
+        "one letter": "a" * LONG,
+        "one letter, spaced": "a " * LONG,
+        "one sign": "saigne " * LONG,
+        "negations": "pas plus no not jamais " * LONG,
+        "half a sign": "mal mal mal au au au la la " * LONG,
+        "gaps": "douleur tres tres tres tres dans le " * LONG,
+        "digits": "39.5 16/10 120 " * LONG,
+        "punctuation": ",.;!?()'’…" * LONG,
+        "accents": "é̀̂ç" * LONG,
+        "emoji": "😭🙏🏽" * LONG,
+        "no spaces": "jaimalauventreetjevomis" * LONG,
+        "typing errors": " ".join(_mistyped(pick, words) for _ in range(LONG)),
+        "quantifier bait": "(a+)+$ [[[ {0,99} " * LONG,
+    }
+    long_ones = {
+        "real messages": of_length(written(), LONG, 1, SEED)[0],
+        "every word there is": everything,
+    }
+    return {name: kind[:LONG] for name, kind in (kinds | long_ones).items()}
+
+
+def _mistyped(pick: random.Random, words: Sequence[str]) -> str:
+    word = pick.choice(words)
+    at = pick.randrange(len(word))
+    return word[:at] + pick.choice("abcdefghij") + word[at + 1 :]
+
+
+def timed(read: Callable[[str], object], texts: Iterable[str]) -> list[float]:
+    """Microseconds for each text."""
+    found = []
+    for message in texts:
+        started = thread_time_ns()
+        read(message)
+        found.append((thread_time_ns() - started) / 1000)
+    return found
+
+
+def baseline(rules: RuleSet) -> Callable[[str], object]:
+    phrases = [
+        text.normalise(example)
+        for rule in rules.rules.values()
+        for example in rule.examples["match"]
+    ]
+    alternation = re.compile("|".join(map(re.escape, phrases[:PHRASES])))
+    return lambda message: alternation.search(text.fold(message))
+
+
+def report(name: str, times: Sequence[float]) -> None:
+    p99 = quantiles(times, n=100)[98]
+    print(f"{name:32} {median(times):10.1f} {p99:10.1f} {min(times):10.1f}")
+
+
+def main() -> None:
+    rules = rulebook.current()
+    messages = written()
+
+    def read(message: str) -> object:
+        return assess(message, rules)
+
+    timed(read, of_length(messages, LENGTH, 2_000, SEED))
+    fresh = of_length(messages, LENGTH, 1_000, SEED + 1)
+    ours, simple = timed(read, fresh), timed(baseline(rules), fresh)
+    print(f"{len(rules.compiled)} rules, {len(rules.reader.entries)} expressions")
+    print(f"{'microseconds':32} {'median':>10} {'p99':>10} {'best':>10}")
+    report(f"triage, {LENGTH} characters", ours)
+    report(f"triage, as they come (~{int(median(map(len, messages)))})", timed(read, messages))
+    report("reading alone", timed(rules.reader.read, fresh))
+    report(f"baseline: re, {PHRASES} phrases", simple)
+    print(f"ratio to the baseline {median(ours) / median(simple):.2f}; asked: {GOAL_US} µs")
+    print(f"\nhostile, {LONG} characters, best and worst of five; asked: {GOAL_HOSTILE_US} µs")
+    for name, kind in hostile(rules).items():
+        times = sorted(timed(read, [kind] * 6)[1:])
+        print(f"{name:32} {times[0]:10.0f} {times[-1]:10.0f}")
+    print(f"\n{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB at most")
+
+
+if __name__ == "__main__":
+    main()
