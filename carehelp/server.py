@@ -136,6 +136,8 @@ class Workers:
 
     def _leave(self, sign: int, frame: FrameType | None) -> None:
         self.leaving = True
+        # Ours too: while it is open, the kernel takes connections that no worker will answer.
+        self.task[0].close()
         for process in list(self.running):
             if process.pid is not None and process.exitcode is None:
                 os.kill(process.pid, sign)

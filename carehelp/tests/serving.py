@@ -36,7 +36,7 @@ def served(application: Any, send_buffer: int | None = None) -> Iterator[str]:
         listening.close()
 
 
-def _wait_until(condition: Any, seconds: float = 20) -> None:
+def _wait_until(condition: Any, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

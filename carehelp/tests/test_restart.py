@@ -26,7 +26,7 @@ from conversations import wording
 
 NEWBORN = "mon bébé de 3 semaines a de la fièvre et ne tète plus"
 QUESTION = "Comment éviter le paludisme ?"
-TWO_WORKERS = {"WORKERS": "2", "DRAIN_DELAY_SECONDS": "0"}
+TWO_WORKERS = {"WORKERS": "2", "DRAIN_DELAY_SECONDS": "0", "DRAIN_SECONDS": "60"}
 WORDS = [f"mot{number} " for number in range(100)]
 SAID = wording.NOT_FOUND["fr"] + "\n\n" + "".join(WORDS)
 
@@ -120,7 +120,7 @@ async def begin(place: Place) -> tuple[asyncio.Task[None], list[tuple[str, dict[
     heard: list[tuple[str, dict[str, Any]]] = []
     begun = asyncio.Event()
     task = asyncio.create_task(told(place, heard, begun))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await begun.wait()
     return task, heard
 
@@ -131,7 +131,7 @@ def text_of(heard: list[tuple[str, dict[str, Any]]]) -> str:
 
 async def draining(place: Place) -> dict[str, Any]:
     """Once the first signal was noticed."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             ready = await place.http.get("/health/ready")
             if ready.status_code == 503:
@@ -197,7 +197,9 @@ async def test_a_second_signal_ends_at_once_and_loses_nothing(place: Place) -> N
 
 
 @pytest.mark.parametrize("place", [TWO_WORKERS], indirect=True)
-async def test_a_worker_that_dies_is_replaced_and_all_end_with_their_parent(place: Place) -> None:
+async def test_a_worker_that_dies_is_replaced_and_all_end_with_their_parent(
+    place: Place, model: ContractServer
+) -> None:
     answering, heard = await begin(place)
     for worker in children(place):
         os.kill(worker, signal.SIGKILL)
@@ -210,12 +212,28 @@ async def test_a_worker_that_dies_is_replaced_and_all_end_with_their_parent(plac
     again = await place.http.post(f"{reply}/retry", headers=place.headers)
     assert again.json()["status"] == "completed"
     workers = children(place)
+    model.pause = 0.2
     answering, heard = await begin(place)
     place.signal(signal.SIGTERM)
+    await refused(place)
+    assert not answering.done(), "connections were taken that nobody would have answered"
     await answering
     assert await place.ended() == 0
     assert heard[-1][1]["status"] == "completed"
     assert not any(alive(worker) for worker in workers)
+
+
+async def refused(place: Place) -> None:
+    """Until nobody takes a connection."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                async with httpx.AsyncClient(timeout=2) as fresh:
+                    await fresh.get(f"{place.process.url}/health/live")
+            except httpx.ConnectError:
+                return
+            except httpx.TransportError:
+                continue
 
 
 async def interrupted(place: Place, reply: str) -> dict[str, Any]:

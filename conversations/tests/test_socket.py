@@ -65,7 +65,7 @@ async def signed_in(base: str, headers: dict[str, str]) -> AsyncIterator[ClientC
 
 
 async def frame(socket: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         received: dict[str, Any] = json.loads(await socket.recv())
     return received
 

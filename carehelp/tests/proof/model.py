@@ -51,11 +51,11 @@ class Model(ContractServer):
 
 
 def questions(count: int) -> Iterator[str]:
-    """As many different questions, none of them a symptom and none with a number in it."""
+    """As many different questions, none of them a symptom (as "Dka" alone would be) or a number."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     for number in range(count):
         name = "".join(letters[number // 26**place % 26] for place in range(3))
-        yield f"Comment éviter le paludisme ? Merci, {name.title()}."
+        yield f"Comment éviter le paludisme dans le village de K{name}o ?"
 
 
 @asynccontextmanager
