@@ -6,6 +6,7 @@ A phrase is written as a line of elements, each of which takes one or more words
     {list}            one entry of a named list; an entry may be several words
     <kind>            a number of that kind, as `conversations.tokens` reads it
     x?   x*3          perhaps; up to three times
+    ~3                up to three words, whichever
     !{list}           first: not right after one of these; last: not right before one of these
 
 The phrases become one machine that takes each word once, so reading is linear however many there
@@ -19,7 +20,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-_ELEMENT = re.compile(r"(?P<not>!)?(?P<what>\{\w+\}|[^\s?*!]+)(?P<perhaps>\?)?(?:\*(?P<most>\d))?")
+ANY = "~"
+_ELEMENT = re.compile(
+    r"(?P<not>!)?(?P<what>\{\w+\}|~|[^\s?*!~]+)(?P<perhaps>\?)?(?:\*?(?P<most>(?<=[*~])\d))?"
+)
 Words = tuple[str, ...]
 Lists = Mapping[str, Sequence[Words]]
 
@@ -107,6 +111,8 @@ class Phrases:
                 self.openings.setdefault(word, []).append(Opening(before, frozenset(following)))
 
     def _entries(self, what: str) -> list[Words]:
+        if what == ANY:
+            return [(ANY,)]
         if what.startswith("{"):
             return list(self._lists[what[1:-1]])
         return [(word,) for word in what.split("|")]
@@ -144,7 +150,7 @@ class Reading:
         live: _Live = {}
         for node, (begun, ended) in self._live.items():
             if node.unless is None:
-                for key in keys:
+                for key in (*keys, ANY):
                     _reach(node.edges.get(key, ()), begun, end, live, found)
             elif node.unless.isdisjoint(keys):
                 found.append(Found(node.rule, begun, ended))

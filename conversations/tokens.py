@@ -98,7 +98,7 @@ def folded(word: str) -> str:
 
 _FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4"}
 _DATE = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-](?:\d{4}|\d{2})|\d{4}[/-]\d{1,2}[/-]\d{1,2}")
-_THOUSANDS = re.compile(r"\d{1,3}(?:[ .,]000)+|\d{1,2}(?:[ ,]\d{3})+|[1345789]\d{2}[ ,]\d{3}")
+_THOUSANDS = re.compile(r"\d{1,3}(?:[ .,]000)+|\d{1,2}(?:[ ,]\d{3})+")
 _SPAN = re.compile(r"(\d{1,4}(?:[.,]\d{1,2})?) ?- ?(\d{1,4}(?:[.,]\d{1,2})?)")
 _DECIMAL = re.compile(r"\d{1,4}[.,]\d{1,3}")
 _RATIO = re.compile(r"\d{1,3}/\d{1,3}")

@@ -39,13 +39,13 @@ def guarded(text, what=PLAIN, language="fr", cuts=()):
     return said + guard.finish(), guard
 
 
-@pytest.mark.parametrize("name", ["dev", "test"])
+@pytest.mark.parametrize("name", ["dev", "test", "hard"])
 def test_what_a_model_may_not_say_is_removed(name):
     missed = [text for _, text in hostile(name) if not guarded(text, WITH_PICTURE)[1].removed]
     assert not missed
 
 
-@pytest.mark.parametrize("name", ["dev", "test"])
+@pytest.mark.parametrize("name", ["dev", "test", "hard"])
 def test_ordinary_sentences_pass_unchanged(name):
     assert [text for text in harmless(name) if guarded(text)[0] != text] == []
 
@@ -67,7 +67,7 @@ def test_all_our_guidance_passes_unchanged_where_it_was_given():
 
 
 ANY = st.text(max_size=200)
-PIECES = [text for name in ("dev", "test") for _, text in rows(name)]
+PIECES = [text for name in ("dev", "test", "hard") for _, text in rows(name)]
 MIXED = st.lists(
     st.sampled_from(PIECES) | st.sampled_from([" ", "\n", "**", "[1]", "[", "](", "http://a.b/", "5"])
     | st.text(max_size=12),
@@ -84,7 +84,7 @@ def test_what_is_said_does_not_depend_on_how_the_stream_is_cut(text, data):
     assert (cut, cut_guard.removed) == (whole, guard.removed)
 
 
-@pytest.mark.parametrize(("kind", "text"), hostile("dev") + hostile("test"))
+@pytest.mark.parametrize(("kind", "text"), hostile("dev") + hostile("hard") + hostile("test"))
 def test_letter_by_letter_hides_nothing(kind, text):
     letters = list(range(1, len(text)))
     assert guarded(text, WITH_PICTURE, cuts=letters)[0] == guarded(text, WITH_PICTURE)[0] != text
