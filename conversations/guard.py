@@ -84,7 +84,7 @@ class Guard:
         self._doses = frozenset(pair for text in given.texts for pair in doses(text))
         table = _table()
         self._rules = table.rules
-        self._phrases = table.with_picture if given.picture else table.phrases
+        self._phrases = _phrases(picture=given.picture)
         self._reading = Reading(self._phrases, MOST_HELD)
         self._text, self._base = "", 0
         self._read = self._said = 0
@@ -257,12 +257,9 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`data/guard.yaml`, compiled: with and without what holds for pictures only, and for doses."""
+    """`data/guard.yaml`, but for its phrases."""
 
     rules: dict[str, Rule]
-    phrases: Phrases
-    with_picture: Phrases
-    doses: Phrases
     numerals: dict[str, str]
     units: dict[str, str]
     says: dict[str, dict[str, str]]
@@ -271,15 +268,9 @@ class Table:
 
 @cache
 def _table() -> Table:
-    data = yaml.safe_load(DATA.read_text(encoding="utf-8"))
-    lists = {name: _entries(line) for name, line in data["lists"].items()}
-    rules = data["rules"]
-    always = {name: rule for name, rule in rules.items() if "only" not in rule}
+    data = _data()
     return Table(
-        {name: _rule(name, rule) for name, rule in rules.items()},
-        _compiled(lists, always),
-        _compiled(lists, rules),
-        _compiled(lists, {"dose": rules["dose"]}),
+        {name: _rule(name, rule) for name, rule in data["rules"].items()},
         _by_word(data["numerals"]),
         _by_word(data["units"]),
         data["says"],
@@ -289,15 +280,29 @@ def _table() -> Table:
 
 async def warm_up() -> None:
     """Compile the phrases ahead of the first answer."""
-    await asyncio.to_thread(_table)
+    await asyncio.to_thread(Guard, Given(texts=[""]), "fr")
+
+
+@cache
+def _data() -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load(DATA.read_text(encoding="utf-8"))
+    return data
+
+
+@cache
+def _phrases(*, picture: bool = False, doses_alone: bool = False) -> Phrases:
+    """The phrases of all rules, but for what holds only where there is a picture."""
+    rules = _data()["rules"]
+    chosen = {name: rule for name, rule in rules.items() if picture or "only" not in rule}
+    return _compiled({"dose": rules["dose"]} if doses_alone else chosen)
 
 
 def _rule(name: str, rule: dict[str, Any]) -> Rule:
     return Rule(name, rule.get("counts_as", name), rule.get("takes", ""), rule.get("unless", ""))
 
 
-def _compiled(lists: dict[str, list[tuple[str, ...]]], rules: dict[str, Any]) -> Phrases:
-    phrases = Phrases(lists)
+def _compiled(rules: dict[str, Any]) -> Phrases:
+    phrases = Phrases({name: _entries(line) for name, line in _data()["lists"].items()})
     for name, rule in rules.items():
         for phrase in rule["phrases"]:
             phrases.add(name, phrase, frozenset(rule.get("across", "")))
@@ -314,7 +319,7 @@ def _by_word(names: dict[str, str]) -> dict[str, str]:
 
 def doses(text: str) -> frozenset[tuple[str, str]]:
     """The doses in a text as pairs of a number and a unit, whatever the language."""
-    reading = Reading(_table().doses, MOST_HELD)
+    reading = Reading(_phrases(doses_alone=True), MOST_HELD)
     found: list[Found] = []
     for token in tokens(text, 0, 0, whole=True):
         if token.kind == "word":

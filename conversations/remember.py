@@ -99,7 +99,12 @@ def _reopen(incoming: Incoming, runner: UUID, at: datetime) -> Opened:
     user = User.objects.get(pk=incoming.user_id)
     agreed = consents.granted(user.pk)
     question = Message.objects.get(pk=reply.question_id)
-    again = replace(incoming, text=question.content or "", conversation_id=question.conversation_id)
+    again = replace(
+        incoming,
+        text=question.content or "",
+        conversation_id=question.conversation_id,
+        language=question.language,
+    )
     conversation = _conversation(again, user, agreed)
     newest = _newest_reply(question)
     if newest.pk != reply.pk:

@@ -95,8 +95,8 @@ async def take_turn(
         language=turn.opened.language,
         budget_ms=WITH_A_MODEL_MS if ladder("chat_stream").ready() else WITHOUT_A_MODEL_MS,
     )
-    async with slot():
-        async for event in _answer(turn, passages):
+    async with slot(), aclosing(_answer(turn, passages)) as answering:
+        async for event in answering:
             yield event
 
 
@@ -252,8 +252,9 @@ def _accepted(opened: Opened) -> Accepted:
 async def _answer(turn: Turn, passages: list[Passage]) -> AsyncGenerator[TurnEvent, None]:
     """A model's answer where one can be had; whatever goes wrong, one that is composed."""
     try:
-        async for event in _model_answer(turn, passages):
-            yield event
+        async with aclosing(_model_answer(turn, passages)) as answering:
+            async for event in answering:
+                yield event
     except NobodyAnswered as nobody:
         reason: str = nobody.reason
     except Exception:
