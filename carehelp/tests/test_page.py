@@ -51,7 +51,7 @@ def page(browser: Any, site: str, database: None) -> Iterator[Any]:
 
 @pytest.fixture
 def slow(settings: Any) -> Iterator[Any]:
-    with slow_model(WORDS, 0.05) as server:
+    with slow_model(WORDS, 0.15) as server:
         settings.LMSTUDIO_BASE_URL = f"{server.url}/v1"
         settings.LMSTUDIO_MODEL = "qwen2.5-7b-instruct"
         settings.AI_CHAT = "lmstudio"
