@@ -108,14 +108,14 @@ def compose(
     """Answer from `passages` alone, at most `longest` words.
 
     `reason` is why no model answered; `advice` is what triage says, which comes first and whole.
-    `unclear`: it says that triage did not understand; where guidance was found all the same, the
-    danger signs stand in few words, and those of the topic in what is cited.
+    `unclear`: it says that triage did not understand. A question that guidance was found for was clear
+    enough: the danger signs then stand in few words. Who tells what is wrong gets them all.
     """
     guidance = [p for p in passages if p.kind == GUIDANCE]
     best = next((p for p in guidance if p.score >= RELEVANT), None)
     if best is None:
         return Composed(_paragraphs(advice, say(NOTHING, language)), [])
-    if unclear:
+    if unclear and asks(question):
         advice = say(UNCLEAR, language)
     topic = [p for p in guidance if p.topic == best.topic]
     first = _fitting(question, topic)

@@ -126,13 +126,16 @@ def test_no_text_breaks_it_or_makes_it_long(text, question, language):
     assert len(composed.text.split()) <= LONGEST
 
 
-def test_what_was_not_understood_but_found_has_room_for_what_was_found():
-    checklist = "Je n'ai pas compris. " * 25
-    composed = compose("taches rondes", ALL, language="fr", advice=checklist, unclear=True)
-    assert composed.text.startswith(UNCLEAR["fr"])
-    assert len(composed.cited) == 2
-    nothing = compose("taches rondes", [], language="fr", advice=checklist, unclear=True)
-    assert nothing.text.startswith(checklist.strip()[:20])
+def test_a_question_that_was_found_needs_no_checklist_and_all_else_keeps_it():
+    checklist = ("Je n'ai pas compris. " * 25).strip()
+
+    def text(question, passages):
+        return compose(question, passages, language="fr", advice=checklist, unclear=True).text
+
+    asked = "combien de piqûres de moustique ?"
+    assert text(asked, ALL).startswith(UNCLEAR["fr"])
+    assert text(asked, []).startswith(checklist)
+    assert text("taches rondes", ALL).startswith(checklist)
 
 
 def test_when_to_go_has_its_place_beside_a_long_section():
