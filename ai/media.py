@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -43,6 +43,7 @@ AUDIO_TYPES = {
     "audio/flac": "flac",
     "audio/wav": "wav",
 }
+_SLICE = 1024**2
 _PIXELS = 16_000_000
 _SIDE = 1600
 
@@ -107,9 +108,18 @@ def from_base64(text: str, *, limit: int) -> bytes:
     if len(body) > limit * 4 // 3 + 4:
         raise TooLarge(f"At most {limit} bytes.")
     try:
-        return base64.b64decode(body, validate=True)
+        return b"".join(_decoded(body))
     except (binascii.Error, ValueError):
         raise Malformed("This is not base64.") from None
+
+
+def _decoded(body: str) -> Iterator[bytes]:
+    """A slice at a time: decoding keeps every other thread waiting until it returns."""
+    for start in range(0, len(body), _SLICE):
+        part = body[start : start + _SLICE]
+        if "=" in part and start + _SLICE < len(body):
+            raise ValueError("padding in the middle")
+        yield base64.b64decode(part, validate=True)
 
 
 def check(data: bytes) -> str:

@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import gc
 import io
 import logging
 import math
@@ -82,7 +83,8 @@ AMR_FRAME = bytes([0x3C]) + bytes(range(31))
 
 
 def resident():
-    """Bytes of memory this process holds."""
+    """Bytes of memory this process holds, without what only waits to be collected."""
+    gc.collect()
     with open("/proc/self/statm") as status:
         return int(status.read().split()[1]) * 4096
 
@@ -294,3 +296,12 @@ def test_base64_that_is_not_is_malformed():
             from_base64(text, limit=10)
     with pytest.raises(TooLarge):
         from_base64("YWJj" * 100, limit=10)
+
+
+def test_base64_of_many_slices_is_whole_and_padded_only_at_its_end():
+    data = bytes(range(256)) * 12_000 + b"end"
+    text = base64.b64encode(data).decode()
+    assert from_base64(text, limit=len(data)) == data
+    at = 1024**2 - 4
+    with pytest.raises(Malformed):
+        from_base64(text[:at] + "YQ==" + text[at + 4 :], limit=len(data))

@@ -16,6 +16,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
 from carehelp.errors import Invalid
+from conversations.doors import uploads
 from conversations.doors.media import AnalyzeImageView, TranscribeView, TranslateView
 from conversations.doors.rest import ChatView
 
@@ -40,7 +41,7 @@ class GatewayView(APIView):
 
 def _inner(request: Request) -> tuple[str, ASGIRequest]:
     """The request as the action's own door would have got it."""
-    asked = request.data
+    asked = uploads.json_of(request)
     if not isinstance(asked, dict) or not isinstance(asked.get("payload"), dict):
         raise _refused("payload", "Send an action and a payload, which is an object.", "invalid")
     action = asked.get("action")
