@@ -70,7 +70,9 @@ def _standing(
     hit: Hit, words: Sequence[str], scopes: Sequence[tuple[Standing, int, int]]
 ) -> Standing:
     for standing, first, after in scopes:
-        if first <= hit.first and hit.after <= after:
+        inside = first <= hit.first and hit.after <= after
+        touched = first < hit.after and hit.first < after
+        if inside or (touched and standing is Standing.IDIOM):
             return standing
     return Standing.NEGATED if _negated(hit, words) else Standing.PRESENT
 
