@@ -90,12 +90,24 @@ class Reader:
         words = text.as_words(text.tokens(message, self.spelling))
         signs: dict[Hit, None] = {}
         marks: dict[str, dict[Hit, None]] = {}
+        read: dict[tuple[str, ...], list[tuple[Entry, Hit]]] = {}
         for first, after, start, end in _stretches(words):
-            for index in self._prefilter.candidates(words.words[first:after]):
-                entry = self.entries[index]
-                for hit in _locate(entry, words, first, start, end):
-                    (marks.setdefault(entry.name, {}) if entry.is_mark else signs)[hit] = None
+            said = words.words[first:after]
+            if said not in read:
+                read[said] = list(self._hits(words.joined, said, start, end))
+            for entry, hit in read[said]:
+                kept = marks.setdefault(entry.name, {}) if entry.is_mark else signs
+                kept[_moved(hit, first)] = None
         return Found(words, tuple(signs), {name: tuple(hits) for name, hits in marks.items()})
+
+    def _hits(
+        self, joined: bytes, said: tuple[str, ...], start: int, end: int
+    ) -> Iterator[tuple[Entry, Hit]]:
+        """What stands in one stretch; its hits count from the stretch's first word."""
+        for index in self._prefilter.candidates(said):
+            entry = self.entries[index]
+            for hit in _locate(entry, joined, said, start, end):
+                yield entry, hit
 
     def strangers(self, words: Words) -> tuple[int, int]:
         """How many words nobody here knows, of how many."""
@@ -146,18 +158,24 @@ def _windows(
         first += step
 
 
-def _locate(entry: Entry, words: Words, first: int, start: int, end: int) -> Iterator[Hit]:
-    """Where an expression stands in the stretch whose first word is `first`."""
-    joined, begin = words.joined, start
+def _locate(
+    entry: Entry, joined: bytes, said: Sequence[str], start: int, end: int
+) -> Iterator[Hit]:
+    """Where an expression stands in the stretch between two bytes."""
+    begin = start
     for _ in range(_MOST):
         found, stop = entry.find(joined, start, end)
         if found < 0:
             return
-        at = first + joined.count(b" ", begin, found + 1) - 1
-        after = first + joined.count(b" ", begin, stop)
-        negating = entry.negating and not _NEGATIVE_WORDS.isdisjoint(words.words[at:after])
+        at = joined.count(b" ", begin, found + 1) - 1
+        after = joined.count(b" ", begin, stop)
+        negating = entry.negating and not _NEGATIVE_WORDS.isdisjoint(said[at:after])
         yield Hit(entry.name, at, after, negating)
         start = stop
+
+
+def _moved(hit: Hit, by: int) -> Hit:
+    return Hit(hit.name, hit.first + by, hit.after + by, hit.negating) if by else hit
 
 
 def _spelling(
