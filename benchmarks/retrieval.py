@@ -4,10 +4,10 @@
     python -m benchmarks.retrieval --passages 1000000
 
 Texts are sentences of the shipped guidance, mixed, with a tail of invented rare words. Vectors are
-made from those that the guidance ships with (real texts by multilingual-e5-small): each stands
-between two real ones of its language, near the first, and is moved a little at random. So they lie
-where texts lie, with dense neighbourhoods, but they are not the vectors of these texts. Questions
-and their vectors are real. A database of its own, dropped at the end.
+made from those that the guidance ships with (real texts by multilingual-e5-small): each is a real
+one, moved by part of the difference between two other real ones of its language. So they lie where
+texts lie and differ as texts differ, but they are not the vectors of these texts. Questions and
+their vectors are real. A database of its own, dropped at the end.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ SEED = 20261126
 BATCH = 10_000
 PER_DOCUMENT = 6
 RARE_WORDS = 50_000
-NEAR, MOVED = 0.7, 0.5
-"""Weight of the first of two real vectors; length of the random step beside a vector's own 1."""
+MOVED = 0.6
+"""How much of the difference between two texts is added to a third."""
 
 QUESTIONS = Path(__file__).parent.parent / "rag" / "tests" / "data"
 CHUNK_COLUMNS = (
@@ -142,12 +142,10 @@ def _passage(
     document = number // PER_DOCUMENT
     language = "en" if document % 2 else "fr"
     texts, real_vectors = known[language]
-    one, other = rng.integers(len(texts), size=2)
+    one, other, third = rng.integers(len(texts), size=3)
     section, title, heading, first = texts[one]
     sentences = [*first.split(". ")[:3], *texts[other][3].split(". ")[:2], *rng.choice(rare, 3)]
-    step = rng.standard_normal(real_vectors.shape[1]).astype(np.float32)
-    vector = NEAR * real_vectors[one] + (1 - NEAR) * real_vectors[other]
-    vector = vector / np.linalg.norm(vector) + MOVED * step / np.linalg.norm(step)
+    vector = real_vectors[one] + MOVED * (real_vectors[other] - real_vectors[third])
     row = (
         number, document, number % PER_DOCUMENT, f"t{document // 2}", "guidance", language, section,
         title, heading, "", ". ".join(sentences), f"{number:064x}", True, True,

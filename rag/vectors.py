@@ -127,7 +127,8 @@ def put(model: str, digests: Sequence[str], vectors: Iterable[Vector]) -> None:
 
 def as_text(vector: Vector) -> str:
     """A vector as pgvector reads it."""
-    return "[" + ",".join(f"{value:.5g}" for value in vector) + "]"
+    values = vector if isinstance(vector, Sequence) else vector.tolist()
+    return "[" + ",".join(f"{value:.5g}" for value in values) + "]"
 
 
 def switch(model: str) -> None:
