@@ -175,7 +175,7 @@ def _chunks(document: Document, parsed: Parsed) -> list[Chunk]:
 
 def embedding_text(title: str, heading: str, text: str) -> str:
     """What a chunk's vector is made from."""
-    return ". ".join(filter(None, (title, heading, text)))
+    return f"{title}. {heading}. {text}"
 
 
 def chunk_digest(title: str, heading: str, text: str) -> str:
