@@ -16,7 +16,8 @@ PHONE = {"width": 360, "height": 740}
 NEWBORN = "mon bébé de 3 semaines a de la fièvre et ne tète plus"
 MALARIA = "Quels sont les signes du paludisme ?"
 # Characters outside of the basic plane: one code point, two of JavaScript's units.
-WORDS = [f"mot{number} 🩺é " for number in range(40)]
+WORDS = [f"mot{number} 🩺œ " for number in range(40)]
+"""Letters of several bytes, and words of no language: « é » alone would be taken for Pidgin."""
 SAID = "".join(WORDS).strip()
 FULL_TEXT = "[...document.querySelectorAll('.reply .text')].map(n => n.textContent.trim()).join('')"
 
@@ -51,7 +52,7 @@ def page(browser: Any, site: str, database: None) -> Iterator[Any]:
 
 @pytest.fixture
 def slow(settings: Any) -> Iterator[Any]:
-    with slow_model(WORDS, 0.15) as server:
+    with slow_model(WORDS, 0.1) as server:
         settings.LMSTUDIO_BASE_URL = f"{server.url}/v1"
         settings.LMSTUDIO_MODEL = "qwen2.5-7b-instruct"
         settings.AI_CHAT = "lmstudio"
