@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 DOORS = ("json", "sse", "socket")
 LOST = (httpx.TransportError, ConnectionClosed, InvalidHandshake, OSError, EOFError, TimeoutError)
-PATIENCE_SECONDS = 150.0
+PATIENCE_SECONDS = 400.0
 
 
 class TryAgain(Exception):
