@@ -64,7 +64,7 @@ def test_dialogues_end_where_their_worst_subject_stands():
 def test_vignettes_of_clinicians_are_read():
     found = figures("semigran45")
     assert found["emergencies_caught"]["hits"] >= 14
-    assert found["right"]["rate"] >= 0.38
+    assert found["right"]["rate"] >= 0.48
 
 
 @cache
