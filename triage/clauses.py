@@ -33,13 +33,14 @@ _NEGATIONS = word_set(
     "denies denied denie nie"
 )
 _DENIALS = word_set("denies denied denie nie")
-_ANDS = word_set("and et")
 _LIST_WORDS = word_set("ou or ni nor")
 _CLAUSE_STARTS = word_set(
     "je j tu il elle on nous vous ils elles i you he she we they e mais but however because "
     "parce car puis then donc so alors and et maintenant now depuis since mon ma mes my his her "
     "son ca qui dat wey weh just only juste seulement sauf except"
 )
+_LIST_ENDS = _FULL_STOPS | _CLAUSE_STARTS - word_set("and et")
+_LONGEST_LIST = 30
 _AFTER_NEGATIONS = word_set("non no none absent absente negatif negative")
 _NOT_ENDING = word_set(
     "arrete arretent cesse cessent finit arreter cesser finir stop stopping stopped stops fini "
@@ -169,10 +170,10 @@ def _denied_before(first: int, words: Sequence[str]) -> bool:
 
 def _in_denied_list(words: Sequence[str], first: int) -> bool:
     """ "Denies fever, chills, back pain, weight loss": a clinician's list goes on to its end."""
-    for i in range(first - 1, -1, -1):
+    for i in range(first - 1, max(first - 1 - _LONGEST_LIST, -1), -1):
         if words[i] in _DENIALS:
             return True
-        if words[i] in _FULL_STOPS or words[i] in _CLAUSE_STARTS - _LIST_WORDS - _ANDS:
+        if words[i] in _LIST_ENDS:
             return False
     return False
 
