@@ -233,8 +233,10 @@ class Guard:
 
     def _next(self, safe: int) -> Removal | None:
         """The next removal that is certain: the longest of those that begin first."""
-        first = min(self._removals, key=lambda one: (one.start, -one.end), default=None)
-        if first is None or first.start >= safe:
+        if not self._removals:
+            return None
+        first = min(self._removals, key=lambda one: (one.start, -one.end))
+        if first.start >= safe:
             return None
         self._removals.remove(first)
         return first

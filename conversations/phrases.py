@@ -136,29 +136,32 @@ class Reading:
     def __init__(self, phrases: Phrases, longest: int) -> None:
         self._openings = phrases.openings
         self._longest = longest
-        self._live: dict[Node, tuple[int, int]] = {}
         self._previous = ""
+        self._set_live({})
 
-    @property
-    def begun(self) -> int | None:
-        """Where the earliest phrase began that may still be found; None where there is none."""
-        return min(start for start, _ in self._live.values()) if self._live else None
+    def _set_live(self, live: _Live) -> None:
+        """`begun` is where the earliest phrase began that may still be found, or None."""
+        self._live = live
+        self.begun = min([start for start, _ in live.values()]) if live else None
 
     def word(self, keys: Sequence[str], start: int, end: int) -> list[Found]:
         """What has been found once this word is known; `keys` are all that it counts as."""
         found: list[Found] = []
         live: _Live = {}
+        followed = (*keys, ANY)
         for node, (begun, ended) in self._live.items():
             if node.unless is None:
-                for key in (*keys, ANY):
-                    _reach(node.edges.get(key, ()), begun, end, live, found)
+                for key in followed:
+                    if nodes := node.edges.get(key):
+                        _reach(nodes, begun, end, live, found)
             elif node.unless.isdisjoint(keys):
                 found.append(Found(node.rule, begun, ended))
         for key in keys:
             for opening in self._openings.get(key, ()):
                 if self._previous not in opening.unless:
                     _reach(opening.nodes, start, end, live, found)
-        self._live, self._previous = live, keys[0]
+        self._previous = keys[0]
+        self._set_live(live)
         return found
 
     def pause(self, sign: str) -> list[Found]:
@@ -171,14 +174,17 @@ class Reading:
 
     def let_go(self, position: int) -> list[Found]:
         """Give up phrases that have been going on for too long."""
-        if not self._live or position - (self.begun or 0) <= self._longest:
+        if self.begun is None or position - self.begun <= self._longest:
             return []
         return self._keep(lambda node, begun: position - begun <= self._longest)
 
     def _keep(self, stays: Callable[[Node, int], bool]) -> list[Found]:
         """What the phrases that end here have found."""
+        if not self._live:
+            self._previous = ""
+            return []
         ending = [(n, at) for n, at in self._live.items() if n.unless or not stays(n, at[0])]
-        self._live = {n: at for n, at in self._live.items() if not n.unless and stays(n, at[0])}
+        self._set_live({n: at for n, at in self._live.items() if not n.unless and stays(n, at[0])})
         self._previous = ""
         return [Found(node.rule, *at) for node, at in ending if node.unless is not None]
 

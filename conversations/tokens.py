@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ai.language import fold
 
@@ -43,11 +43,14 @@ _UNDECIDED = re.compile(
     rf"|\+{_MARKS}",
     re.IGNORECASE,
 )
+_WORD = re.compile(_LETTERS)
+_ADDRESS_LETTERS = frozenset("hHwW")
+_CITATION_SIGNS = frozenset("[【")
+UNDECIDED = -1
 _UNFINISHED_NUMBER = re.compile(rf"{_NUMBER}{_JOINT}", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """`kind` is word, number, sign, cited, link, address, domain or mailbox."""
 
     kind: str
@@ -65,12 +68,36 @@ def tokens(text: str, at: int, offset: int, *, whole: bool) -> Iterator[Token]:
     `offset` is where `text` stands in the stream; `text[:at]` is there to be looked back at.
     """
     while at < len(text):
+        end = _plain_end(text, at)
+        if end > at:
+            yield Token("sign" if text[at] == " " else "word", text[at:end], offset + at)
+            at = end
+            continue
+        if end == UNDECIDED and not whole:
+            return
         found = _TOKEN.match(text, at)
         assert found is not None  # a sign is any character
         if not whole and _may_change(text, at, found):
             return
         yield Token(str(found.lastgroup), found[0], offset + at)
         at = found.end()
+
+
+def _plain_end(text: str, at: int) -> int:
+    """Where a word or a space ends, which is what most of a text is: 0 where it may be part of
+    something else, `UNDECIDED` where the next piece tells.
+    """
+    first = text[at]
+    if first == " ":
+        if at + 1 == len(text):
+            return UNDECIDED
+        return 0 if text[at + 1] in _CITATION_SIGNS else at + 1
+    if first in _ADDRESS_LETTERS:
+        return 0
+    found = _WORD.match(text, at)
+    if found is None:
+        return 0
+    return found.end() if found.end() < len(text) else UNDECIDED
 
 
 def _may_change(text: str, at: int, found: re.Match[str]) -> bool:
