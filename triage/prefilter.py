@@ -24,6 +24,8 @@ Atom = tuple[str, str]
 _NUMBER: Atom = ("has", "\\d")
 Demand = frozenset[Atom]
 """A text must have a word that satisfies one of these."""
+Memory = dict[str, list[Demand]]
+"""What patterns demand, as far as that has been worked out."""
 
 
 class Prefilter:
@@ -33,9 +35,13 @@ class Prefilter:
     """
 
     def __init__(
-        self, patterns: Sequence[str], groups: Mapping[str, str], sample: Iterable[str]
+        self,
+        patterns: Sequence[str],
+        groups: Mapping[str, str],
+        sample: Iterable[str],
+        memory: Memory,
     ) -> None:
-        known = {sign: demands(rf"\b(?:{one})\b", {}) for sign, one in groups.items()}
+        work_out(patterns, groups, memory)
         commonness = _Commonness(sample)
         self._size = len(patterns)
         self._all = (1 << self._size) - 1
@@ -43,7 +49,7 @@ class Prefilter:
         self._always = 0
         self._memo: dict[str, int] = {}
         for index, pattern in enumerate(patterns):
-            found = sorted(set(demands(pattern, known)), key=commonness)
+            found = sorted(set(memory[pattern]), key=commonness)
             self._require(index, found[:_DEMANDS])
 
     def _require(self, index: int, found: Sequence[Demand]) -> None:
@@ -104,6 +110,14 @@ class _Commonness:
 
 Groups = Mapping[str, "list[Demand]"]
 """What is demanded of a text by the expression that a character stands for."""
+
+
+def work_out(patterns: Sequence[str], groups: Mapping[str, str], memory: Memory) -> None:
+    """Add to `memory` what it lacks of these patterns."""
+    missing = [pattern for pattern in patterns if pattern not in memory]
+    if missing:
+        known = {sign: demands(rf"\b(?:{one})\b", {}) for sign, one in groups.items()}
+        memory.update({pattern: demands(pattern, known) for pattern in missing})
 
 
 def demands(pattern: str, groups: Groups) -> list[Demand]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from triage import expressions, text
+from triage import expressions, text, worked_out
 from triage.prefilter import Prefilter
 from triage.spelling import Spelling
 from triage.text import Words, word_set
@@ -84,7 +84,9 @@ class Reader:
             outlines,
             writer.groups,
             (text.normalise(message, self.spelling) for message in sample),
+            worked_out.memory(writer.groups),
         )
+        self.groups = writer.groups
 
     def read(self, message: str) -> Found:
         words = text.as_words(text.tokens(message, self.spelling))

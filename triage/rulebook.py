@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from triage import contacts as directory
-from triage import lexicon, rules, signal
+from triage import lexicon, rules, signal, worked_out
 from triage.contacts import Contact
 from triage.engine import check_examples
 from triage.rules import RuleSet
@@ -19,8 +19,10 @@ from triage.signal import Signal
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 RULES = FIXTURES / "rules"
+WORKED_OUT = "triage.json"
 
 _lock = threading.Lock()
+_folder: Path | None = None
 _current: RuleSet | None = None
 _contacts: list[Contact] | None = None
 
@@ -30,9 +32,24 @@ def current() -> RuleSet:
     if _current is None:
         with _lock:
             if _current is None:
-                put_in_force(shipped(signal.load()))
+                put_in_force(_remembering(signal.load()))
     assert _current is not None
     return _current
+
+
+def keep_in(folder: Path) -> None:
+    """Where what takes seconds to work out is kept for the next start."""
+    global _folder
+    _folder = folder
+
+
+def _remembering(learned: Signal) -> RuleSet:
+    if _folder is None:
+        return shipped(learned)
+    worked_out.restore(_folder / WORKED_OUT)
+    found = shipped(learned)
+    worked_out.keep(_folder / WORKED_OUT, found.reader.groups)
+    return found
 
 
 def shipped(learned: Signal | None = None) -> RuleSet:
