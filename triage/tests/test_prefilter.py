@@ -12,7 +12,7 @@ EXAMPLES = [example for r in RULES.rules.values() for example in r.examples["mat
 
 
 def passes(pattern, words, groups=None):
-    return list(Prefilter([pattern], groups or {}, [words]).candidates(words.split())) == [0]
+    return list(Prefilter([pattern], groups or {}, [words], {}).candidates(words.split())) == [0]
 
 
 def test_a_text_must_have_a_word_of_each_part():
