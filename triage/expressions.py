@@ -8,7 +8,8 @@ four words of the same clause, and `~` for any ending ("vomi~").
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import re2
 
@@ -24,6 +25,7 @@ _GAPS = re.compile(r"(?:\s*\.\.\.\s*)+")
 _GAP = r"(?:[a-z0-9][a-z0-9./]* ){0,%d}"
 _FIRST = 0xE000
 _NEUTRAL = (b"", b" ", b" zq 7 xk ", b" qwxz , 12.5 vbnk . ")
+_ANYWHERE = re2._Anchor.UNANCHORED
 _OPTIONS = re2.Options()
 _OPTIONS.never_capture = True
 _OPTIONS.log_errors = False
@@ -156,19 +158,29 @@ def compile_bytes(compiled: bytes, expression: str = "") -> re2._Regexp:
         raise BadExpression(f"re2 refuses {expression!r}: {refused}") from None
 
 
-def finder(compiled: bytes, expression: str) -> Callable[[bytes, int, int], tuple[int, int]]:
+class Finder:
     """Gives the first and last byte of the leftmost match between two places, or (-1, -1).
 
-    Asks re2 itself: the wrapper's match objects cost twice the search.
+    Asks re2 itself: the wrapper's match objects cost twice the search. What is `proven` (it has
+    been compiled before) is compiled when it is first asked for.
     """
-    regexp = compile_bytes(compiled, expression)
-    _check(regexp, expression)
-    match, anywhere = regexp._regexp.Match, re2._Anchor.UNANCHORED
 
-    def find(text: bytes, start: int, end: int) -> tuple[int, int]:
-        return match(anywhere, text, start, end)[0]  # type: ignore[no-any-return]
+    __slots__ = ("_compiled", "_expression", "_match")
 
-    return find
+    def __init__(self, compiled: bytes, expression: str, *, proven: bool = False) -> None:
+        self._compiled, self._expression = compiled, expression
+        self._match: Any = None if proven else self._proved()
+
+    def __call__(self, text: bytes, start: int, end: int) -> tuple[int, int]:
+        if self._match is None:
+            self._match = compile_bytes(self._compiled, self._expression)._regexp.Match
+        found: tuple[int, int] = self._match(_ANYWHERE, text, start, end)[0]
+        return found
+
+    def _proved(self) -> Any:
+        regexp = compile_bytes(self._compiled, self._expression)
+        _check(regexp, self._expression)
+        return regexp._regexp.Match
 
 
 def vocabulary(expression: str, groups: Mapping[str, str]) -> set[str]:

@@ -70,6 +70,7 @@ class Reader:
     ) -> None:
         folded = {text.fold(word): form for word, form in forms.items()}
         writer = expressions.Writer(groups, folded)
+        memory = worked_out.memory(writer.groups)
         self.entries: list[Entry] = []
         outlines: list[str] = []
         for names, is_mark in ((signs, False), (marks, True)):
@@ -77,14 +78,14 @@ class Reader:
                 for expression in dict.fromkeys(_written_out(says)):
                     outlines.append(writer.outline(expression))
                     compiled = writer.pattern(outlines[-1])
-                    find = expressions.finder(compiled, expression)
+                    find = expressions.Finder(compiled, expression, proven=outlines[-1] in memory)
                     self.entries.append(Entry(name, is_mark, _negates(compiled), find))
         self.spelling = _spelling((*signs.values(), *marks.values()), groups, folded, ordinary)
         self._prefilter = Prefilter(
             outlines,
             writer.groups,
             (text.normalise(message, self.spelling) for message in sample),
-            worked_out.memory(writer.groups),
+            memory,
         )
         self.groups = writer.groups
 

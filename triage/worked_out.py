@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from triage import prefilter
 from triage.prefilter import Demand, Memory
-
-VERSION = 1
 
 _memories: dict[str, Memory] = {}
 _stored: dict[str, int] = {}
@@ -30,14 +29,12 @@ def restore(path: Path) -> None:
     """Take in what an earlier process kept."""
     with suppress(OSError, ValueError, KeyError, TypeError, IndexError):
         said = json.loads(path.read_bytes())
-        if said["version"] == VERSION:
-            demands = [frozenset((how, what) for how, what in one) for one in said["demands"]]
-            found = {
-                pattern: [demands[i] for i in indices]
-                for pattern, indices in said["patterns"].items()
-            }
-            _memories.setdefault(said["groups"], {}).update(found)
-            _stored[said["groups"]] = len(found)
+        demands = [frozenset((how, what) for how, what in one) for one in said["demands"]]
+        found = {
+            pattern: [demands[i] for i in indices] for pattern, indices in said["patterns"].items()
+        }
+        _memories.setdefault(said["digest"], {}).update(found)
+        _stored[said["digest"]] = len(found)
 
 
 def keep(path: Path, groups: Mapping[str, str]) -> None:
@@ -52,8 +49,7 @@ def keep(path: Path, groups: Mapping[str, str]) -> None:
         for pattern, needed in found.items()
     }
     whole = {
-        "version": VERSION,
-        "groups": digest,
+        "digest": digest,
         "demands": [sorted(one) for one in demands],
         "patterns": patterns,
     }
@@ -66,4 +62,6 @@ def keep(path: Path, groups: Mapping[str, str]) -> None:
 
 
 def _digest(groups: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(dict(groups)).encode()).hexdigest()
+    """Of the word groups, and of the code that works things out: another version starts afresh."""
+    code = Path(prefilter.__file__).read_bytes()
+    return hashlib.sha256(code + json.dumps(dict(groups)).encode()).hexdigest()
