@@ -103,7 +103,7 @@ def length(get_response: Handler) -> Handler:
     """A body that came in chunks has a length, too; DRF would take it for empty."""
 
     async def middleware(request: HttpRequest) -> HttpResponseBase:
-        if not request.META.get("CONTENT_LENGTH"):
+        if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
             # All of it is here, in a file or in memory, before any middleware runs.
             body: Any = request._stream  # type: ignore[attr-defined]
             request.META["CONTENT_LENGTH"] = str(body.seek(0, os.SEEK_END))
