@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import async_to_sync
 from django.contrib import messages
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
@@ -23,6 +24,9 @@ from conversations.desk.forms import QuestionForm, UploadForm
 from conversations.desk.listing import ReadOnly, listed
 from rag import catching_up, documents, uploads
 from rag.models import Document, Status
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LIST = "admin:rag_document_changelist"
 DOCUMENT = "admin:rag_document_change"
@@ -95,7 +99,7 @@ class DocumentAdmin(ReadOnly):
         else:
             messages.error(request, _("Nothing was changed: the document is not as you saw it."))
         if done and step == "publish":
-            async_to_sync(catching_up.start)()
+            _awaited(catching_up.start)
         return redirect(DOCUMENT, pk)
 
     def upload(self, request: HttpRequest) -> HttpResponse:
@@ -112,7 +116,7 @@ class DocumentAdmin(ReadOnly):
 
     def _take_in(self, request: HttpRequest, form: UploadForm) -> Document:
         file = form.cleaned_data["file"]
-        offered = async_to_sync(uploads.read)(file.read(), file.name, form.said)
+        offered = _awaited(uploads.read, file.read(), file.name, form.said)
         name = request.user.full_name or _("A clinician")
         with transaction.atomic(using=login()):
             document = documents.offer(
@@ -127,7 +131,7 @@ class DocumentAdmin(ReadOnly):
         form = QuestionForm(request.POST or None)
         found = None
         if form.is_valid():
-            found = async_to_sync(trial.ask)(form.cleaned_data["question"], form.language)
+            found = _awaited(trial.ask, form.cleaned_data["question"], form.language)
             access.saw_documents(request, found.documents, "try")
         language = labels.language(found.why.language) if found else ""
         return self._page(
@@ -139,6 +143,12 @@ class DocumentAdmin(ReadOnly):
     ) -> TemplateResponse:
         shown = self.admin_site.each_context(request) | {"title": title} | context
         return TemplateResponse(request, f"admin/documents/{template}.html", shown)
+
+
+def _awaited(work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Wait for async work, holding none of the desk's few connections meanwhile: it may need one."""
+    connections[login()].close()
+    return async_to_sync(work)(*args, **kwargs)
 
 
 def _found(pk: int) -> Document:

@@ -212,13 +212,19 @@ async def test_a_bad_file_is_a_clear_problem_and_takes_no_memory(
     encoded = base64.b64encode(data).decode()
     headers = await sign_up()
     await upload(client, headers, photo())
+
+    async def try_every_way() -> None:
+        for answer in (
+            await upload(client, headers, data),
+            await client.post(UPLOADS, files={"file": ("a.png", data)}, headers=headers),
+            await client.post(UPLOADS, json={"audio_base64": encoded}, headers=headers),
+        ):
+            assert assert_problem(answer, status, code).get("reason") == reason
+
+    # The first time also fills the client's buffers, which are this process's, too.
+    await try_every_way()
     before = resident()
-    for answer in (
-        await upload(client, headers, data),
-        await client.post(UPLOADS, files={"file": ("a.png", data)}, headers=headers),
-        await client.post(UPLOADS, json={"audio_base64": encoded}, headers=headers),
-    ):
-        assert assert_problem(answer, status, code).get("reason") == reason
+    await try_every_way()
     assert resident() - before < 50 * 1024**2
     assert await as_person(client, headers, Attachment.objects.count) == 1
 
