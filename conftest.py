@@ -63,8 +63,11 @@ def drop(admin: str, name: str) -> None:
 
 @pytest.fixture
 def database(migrated: None) -> Iterator[None]:
-    """Empty tables before the test; what it leaves is gone after it."""
+    """Empty tables before the test; what it leaves is gone after it, also from memory."""
+    from rag import vectors
+
     yield
+    vectors.forget()
     with connections["owner"].cursor() as cursor:
         tables = set(connections["owner"].introspection.table_names(cursor)) - KEPT
         listed = ", ".join(f'"{table}"' for table in sorted(tables))

@@ -463,7 +463,7 @@ def narrow(base: str) -> socketlib.socket:
 async def test_five_hundred_followers_of_one_reply_are_too_many_for_one_person(
     base: str, slow_model: ContractServer
 ) -> None:
-    slow_model.pause = 0.3
+    slow_model.words, slow_model.pause = slow_model.words * 5, 0.3
     headers = await sign_up(base)
     async with signed_in(base, headers) as socket:
         await say(socket, type="send", message=QUESTION, client_message_id="1")
