@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,12 @@ from rest_framework.request import Request
 from accounts import gate, supabase, tokens
 from accounts.tokens import BadToken, Claims
 from carehelp.database.identity import Principal, acting_as, run_as
+from carehelp.errors import Unavailable
 
 REMEMBER_SECONDS = 5.0
 REMEMBER_AT_MOST = 10_000
+RECHECK_SECONDS = 30.0
+"""How often a socket or a stream that stays open asks `still_allowed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Identity:
     user_id: UUID
     expires_at: float
     account: gate.Account
+    token: str = field(repr=False)
     is_authenticated: bool = True
 
     @property
@@ -52,7 +57,7 @@ async def identify(token: str) -> Identity:
     account = await _account(claims)
     if account is None or not account.is_active or _revoked(account, claims.issued_at):
         raise BadToken
-    return Identity(account.user_id, claims.expires_at, account)
+    return Identity(account.user_id, claims.expires_at, account, token)
 
 
 async def verified(token: str) -> Claims:
@@ -67,16 +72,18 @@ async def verified(token: str) -> Claims:
 
 
 async def still_allowed(token: str | None, user_id: UUID, since: float | None = None) -> None:
-    """For open sockets: raises `NotSignedIn` once the token, or all of the user's, is void.
+    """For what stays open: raises `NotSignedIn` once the token, or all of the user's, is void.
 
-    With a ticket there is no token: `since` is when it was redeemed, in seconds since 1970.
+    With a ticket there is no token: `since` is when it was redeemed, in seconds since 1970. A
+    database that is gone for a while is asked again the next time.
     """
-    if token is not None:
-        await identify(token)
-        return
-    account = await account_of(user_id)
-    if account is None or not account.is_active or _revoked(account, since):
-        raise BadToken
+    with suppress(Unavailable):
+        if token is not None:
+            await identify(token)
+            return
+        account = await account_of(user_id)
+        if account is None or not account.is_active or _revoked(account, since):
+            raise BadToken
 
 
 def _revoked(account: gate.Account, issued_at: float | None) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from carehelp.errors import CarehelpError
+from carehelp.problem import as_problem
 from conversations.doors.lean import lean, lean_triage
 from conversations.events import (
     Accepted,
@@ -67,3 +69,9 @@ def frame_of(event: Event, save_data: bool = False) -> dict[str, Any]:
             return {key: value for key, value in told.items() if key not in said} | {
                 "end": event.end
             }
+
+
+def problem_frame(error: CarehelpError) -> dict[str, Any]:
+    """The body of `error`: a problem whose own `type`, which a frame has already, is `problem`."""
+    problem = as_problem(error)
+    return {"problem": problem.pop("type"), **problem}

@@ -52,7 +52,7 @@ class ChatView(APIView):
             raise refused(exc, request) from exc
         accepted = await live.start(incoming)
         if stream or sse.accepted_by(request):
-            return sse.stream(accepted, live.follow(accepted.reply_id), lean.wanted(request))
+            return sse.stream(request, accepted, live.follow(accepted.reply_id))
         ended = await live.ended(accepted.reply_id)
         return _turn(request, ended | {"duplicate": accepted.duplicate})
 
@@ -101,8 +101,7 @@ class EventsView(APIView):
     async def get(self, request: Request, reply_id: int) -> HttpResponseBase:
         offset = sse.offset_of(request)
         await live.standing(reply_id)
-        live.admit_follower()
-        return sse.stream(None, live.follow(reply_id, offset), lean.wanted(request))
+        return sse.stream(request, None, live.resume(reply_id, offset))
 
 
 class StopView(APIView):
@@ -117,7 +116,7 @@ class RetryView(APIView):
     async def post(self, request: Request, reply_id: int) -> HttpResponseBase:
         accepted = await live.start(Incoming(user_id=user_id(request), retry_of=reply_id))
         if sse.accepted_by(request):
-            return sse.stream(accepted, live.follow(accepted.reply_id), lean.wanted(request))
+            return sse.stream(request, accepted, live.follow(accepted.reply_id))
         return _turn(request, await live.ended(accepted.reply_id))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, suppress
 from typing import Any, ClassVar
 from uuid import UUID
@@ -19,7 +19,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from rest_framework.exceptions import ValidationError
 
-from accounts import usage
+from accounts import authentication, usage
 from accounts.authentication import account_of, identify, still_allowed
 from accounts.tickets import redeem
 from ai.ladder import ladder
@@ -33,10 +33,10 @@ from carehelp.errors import (
     Restarting,
     TooMany,
 )
-from carehelp.problem import as_problem, field_errors
+from carehelp.problem import field_errors
 from conversations import live
 from conversations.doors import lean
-from conversations.doors.frames import frame_of
+from conversations.doors.frames import frame_of, problem_frame
 from conversations.doors.refusals import with_triage
 from conversations.doors.serializers import (
     ConversationSerializer,
@@ -53,7 +53,6 @@ logger = logging.getLogger(__name__)
 PROTOCOL = "carehelp.v1"
 TICKET, BEARER = "carehelp.ticket.", "carehelp.bearer."
 IDENTITY_SECONDS = 20.0
-RECHECK_SECONDS = 30.0
 DRAIN_SECONDS = 60.0
 FRAME_SECONDS = 0.03
 JOINED_AT_ONCE = 16
@@ -116,7 +115,7 @@ class ChatSocket(AsyncWebsocketConsumer):
     async def _still_allowed(self) -> None:
         """Sign-out and expiry reach open sockets too."""
         while True:
-            await asyncio.sleep(RECHECK_SECONDS)
+            await asyncio.sleep(authentication.RECHECK_SECONDS)
             assert self.principal is not None
             await still_allowed(self.token, UUID(self.principal.sub), self.since)
 
@@ -167,9 +166,8 @@ class ChatSocket(AsyncWebsocketConsumer):
 
     async def _resume(self, frame: dict[str, Any]) -> None:
         data = checked(ResumeSerializer, frame)
-        if data["reply_id"] not in self.pumps:
-            live.admit_follower()
-        self._pump(data["reply_id"], data["offset"])
+        follow = live.follow if data["reply_id"] in self.pumps else live.resume
+        self._pump(data["reply_id"], follow(data["reply_id"], data["offset"]))
 
     async def _join(self, frame: dict[str, Any]) -> None:
         conversation_id = checked(ConversationSerializer, frame)["conversation_id"]
@@ -217,14 +215,14 @@ class ChatSocket(AsyncWebsocketConsumer):
     async def _follow(self, accepted: Accepted) -> None:
         self.mine.add(accepted.reply_id)
         await self._tell(accepted)
-        self._pump(accepted.reply_id, 0)
+        self._pump(accepted.reply_id, live.follow(accepted.reply_id))
 
-    def _pump(self, reply_id: int, offset: int) -> None:
+    def _pump(self, reply_id: int, events: AsyncGenerator[Event, None]) -> None:
         """Follow a reply on this socket; asked again, the newer offset replaces the older."""
         older = self.pumps.pop(reply_id, None)
         if older is not None:
             older.cancel()
-        pump = self._spawn(self._pumping(reply_id, offset))
+        pump = self._spawn(self._pumping(events))
         self.pumps[reply_id] = pump
         pump.add_done_callback(lambda done: self._forget(reply_id, done))
 
@@ -232,10 +230,8 @@ class ChatSocket(AsyncWebsocketConsumer):
         if self.pumps.get(reply_id) is pump:
             del self.pumps[reply_id]
 
-    async def _pumping(self, reply_id: int, offset: int) -> None:
+    async def _pumping(self, events: AsyncGenerator[Event, None]) -> None:
         try:
-            with acting_as(self.principal):
-                events = live.follow(reply_id, offset)
             async with aclosing(events):
                 async for event in events:
                     await self._tell(event)
@@ -249,10 +245,10 @@ class ChatSocket(AsyncWebsocketConsumer):
         await self._say(event.type, frame_of(event, self.saves_data))
 
     async def _refuse(self, error: CarehelpError, client_message_id: Any) -> None:
-        problem = as_problem(error)
+        problem = problem_frame(error)
         if isinstance(client_message_id, str):
             problem["client_message_id"] = client_message_id[:64]
-        await self._say("error", {**problem, "problem": problem.pop("type")})
+        await self._say("error", problem)
 
     async def _say(self, kind: str, body: dict[str, Any]) -> None:
         """One frame. A reader that does not drain for a minute is closed, to resume later."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
 
 import orjson
 from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 
-from carehelp.errors import Invalid
+from accounts import authentication
+from accounts.authentication import Identity
+from carehelp.errors import CarehelpError, Invalid
 from conversations.doors import lean
-from conversations.doors.frames import frame_of
+from conversations.doors.frames import frame_of, problem_frame
 from conversations.events import Accepted, Delta, Done, Event
 
 HEARTBEAT_SECONDS = 9.0
@@ -34,32 +39,50 @@ def offset_of(request: Request) -> int:
 
 
 def stream(
-    accepted: Accepted | None, events: AsyncIterator[Event], save_data: bool = False
+    request: Request, accepted: Accepted | None, events: AsyncIterator[Event]
 ) -> StreamingHttpResponse:
+    """The events as they come. Once the request's token is void they end with an `error`; the turn
+    goes on, and whoever signs in again resumes it.
+    """
     return StreamingHttpResponse(
-        _lines(accepted, events, save_data),
+        _lines(accepted, events, request.user, lean.wanted(request)),
         content_type="text/event-stream; charset=utf-8",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
 async def _lines(
-    accepted: Accepted | None, events: AsyncIterator[Event], save_data: bool
+    accepted: Accepted | None, events: AsyncIterator[Event], reader: Identity, save_data: bool
 ) -> AsyncIterator[bytes]:
-    pace = lean.FRAME_SECONDS if save_data else FRAME_SECONDS
     if accepted is not None:
         yield _line(accepted, save_data)
+    lines = _paced(events, lean.FRAME_SECONDS if save_data else FRAME_SECONDS)
+    every = authentication.RECHECK_SECONDS - HEARTBEAT_SECONDS
+    check = time.monotonic() + every
+    try:
+        async with aclosing(lines):
+            async for event in lines:
+                if time.monotonic() >= check:
+                    await authentication.still_allowed(reader.token, reader.id)
+                    check = time.monotonic() + every
+                yield b": still here\n\n" if event is None else _line(event, save_data)
+    except CarehelpError as error:
+        yield _written("error", problem_frame(error))
+
+
+async def _paced(events: AsyncIterator[Event], pace: float) -> AsyncGenerator[Event | None, None]:
+    """The events, deltas not too often; None when nothing has been said for a while."""
     waiting = asyncio.ensure_future(anext(events, None))
     try:
         while True:
             done, _ = await asyncio.wait([waiting], timeout=HEARTBEAT_SECONDS)
             if not done:
-                yield b": still here\n\n"
+                yield None
                 continue
             event = waiting.result()
             if event is None:
                 return
-            yield _line(event, save_data)
+            yield event
             if isinstance(event, Delta):
                 await asyncio.sleep(pace)
             waiting = asyncio.ensure_future(anext(events, None))
@@ -68,8 +91,12 @@ async def _lines(
 
 
 def _line(event: Event, save_data: bool) -> bytes:
-    body = orjson.dumps(frame_of(event, save_data))
-    return b"".join([b"event: ", event.type.encode(), b"\n", _id(event), b"data: ", body, b"\n\n"])
+    return _written(event.type, frame_of(event, save_data), _id(event))
+
+
+def _written(name: str, frame: dict[str, Any], number: bytes = b"") -> bytes:
+    body = orjson.dumps(frame)
+    return b"".join([b"event: ", name.encode(), b"\n", number, b"data: ", body, b"\n\n"])
 
 
 def _id(event: Event) -> bytes:

@@ -33,30 +33,52 @@ def follow(reply_id: int, offset: int = 0) -> AsyncGenerator[Event, None]:
     The identity is taken now: the events are read long after the door's own block has ended.
     Raises `NotFound` at the first event where the reply is not theirs.
     """
-    return _events(require_current(), reply_id, offset)
+    principal = require_current()
+    return _events(principal, reply_id, offset, Place(principal.sub))
 
 
-def admit_follower() -> None:
-    """Before somebody resumes: raises `TooMany` where they follow a lot already.
+def resume(reply_id: int, offset: int) -> AsyncGenerator[Event, None]:
+    """`follow`, for who comes back: raises `TooMany` at once where they follow a lot already.
 
     What they ask themselves is followed in any case, so that danger is answered.
     """
     if _followers[require_current().sub] >= FOLLOWERS_PER_USER:
         raise TooMany("Too many answers are followed at once.", retry_after=5)
+    return follow(reply_id, offset)
 
 
-async def _events(principal: Principal, reply_id: int, offset: int) -> AsyncGenerator[Event, None]:
-    live = runner().find(reply_id, UUID(principal.sub))
-    events = _live(live, offset) if live else _stored(principal, reply_id, offset)
-    _followers[principal.sub] += 1
+class Place:
+    """One of somebody's followers, counted from here on: many that come at once see each other.
+
+    Given back when the events end, or are dropped unread, as by a client that left early.
+    """
+
+    def __init__(self, sub: str) -> None:
+        self.sub, self.taken = sub, True
+        _followers[sub] += 1
+
+    def leave(self) -> None:
+        if not self.taken:
+            return
+        self.taken = False
+        _followers[self.sub] -= 1
+        if not _followers[self.sub]:
+            del _followers[self.sub]
+
+    __del__ = leave
+
+
+async def _events(
+    principal: Principal, reply_id: int, offset: int, place: Place
+) -> AsyncGenerator[Event, None]:
     try:
+        live = runner().find(reply_id, UUID(principal.sub))
+        events = _live(live, offset) if live else _stored(principal, reply_id, offset)
         async with aclosing(events):
             async for event in events:
                 yield event
     finally:
-        _followers[principal.sub] -= 1
-        if not _followers[principal.sub]:
-            del _followers[principal.sub]
+        place.leave()
 
 
 async def _live(live: LiveReply, offset: int) -> AsyncGenerator[Event, None]:

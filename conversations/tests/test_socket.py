@@ -404,7 +404,7 @@ async def test_who_leaves_a_conversation_hears_no_more_of_it(base: str) -> None:
 async def test_a_token_that_expires_ends_the_socket_and_not_the_answer(
     base: str, slow_model: ContractServer, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conversations.doors.socket.RECHECK_SECONDS", 0.2)
+    monkeypatch.setattr("accounts.authentication.RECHECK_SECONDS", 0.2)
     settings.ACCESS_TOKEN_EXPIRE_MINUTES = 3 / 60
     async with httpx.AsyncClient(base_url=base, timeout=60) as http:
         made = (await http.post("/api/users/guest", json={"consents": ["store_history"]})).json()
