@@ -35,8 +35,11 @@ PHRASE = 1.5
 READ = {"fr": ["fr"], "en": ["en"], "pcm": ["pcm", "en"]}
 """Languages that somebody who writes in one can read, best first; French for all others."""
 
+EF_SEARCH = 400
+"""Vectors that the index keeps in sight: more find more of what is nearest and take longer."""
+
 SETTINGS = (
-    "SELECT set_config('jit', 'off', true), set_config('hnsw.ef_search', '100', true), "
+    f"SELECT set_config('jit', 'off', true), set_config('hnsw.ef_search', '{EF_SEARCH}', true), "
     "set_config('hnsw.iterative_scan', 'strict_order', true)"
 )
 """For the transaction of a search: its plan is costly on paper, which would wake the compiler."""

@@ -60,7 +60,7 @@ WHERE model NOT IN (SELECT %s UNION ALL SELECT name FROM rag_embedding_model WHE
 # An index that does not fit into memory is built many times slower. Parallel workers would want that
 # memory as shared memory, of which a container has 64 MB.
 _ROOM = """
-SELECT set_config('maintenance_work_mem', '1GB', true),
+SELECT set_config('maintenance_work_mem', '2GB', true),
        set_config('max_parallel_maintenance_workers', '0', true)
 """
 _INDEX = """
