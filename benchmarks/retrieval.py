@@ -299,7 +299,9 @@ def main() -> None:
                 say(f"{name:34} {size / 1e6:9.1f} MB")
         for ef_search, recall, taken in curve(asked, made):
             p50, p95 = np.percentile(taken, [50, 95])
-            say(f"ef_search {ef_search:5} recall@10 {recall:.3f}   p50 {p50:.1f} ms   p95 {p95:.1f} ms")
+            say(
+                f"ef_search {ef_search:5} recall@10 {recall:.3f}   p50 {p50:.1f} ms   p95 {p95:.1f} ms"
+            )
         times = measure(asked, options.rounds)
         say(f"at ef_search {statement.EF_SEARCH}, each question in turn:")
         for name, taken in times.items():

@@ -24,7 +24,7 @@ from carehelp.errors import Unavailable
 from rag import embedding, vectors
 from rag.intent import UNSAID, sections_asked
 from rag.language import detect, in_english
-from rag.statement import NAMED, SETTINGS, parameters, passages
+from rag.statement import DENSE_WEIGHT, NAMED, SETTINGS, parameters, passages
 
 logger = logging.getLogger(__name__)
 
@@ -135,12 +135,24 @@ def rank(question: str, language: str, vector: Sequence[float] | None) -> list[d
         cursor.execute(passages(model.dimensions if model else None), asked)
         names = [column.name for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    _stand_in(rows, model.least_cosine if model else 0)
     for row in rows:
-        by_vector = model is not None and row["kind"] == GUIDANCE
-        fit = row["relevance"] if by_vector else row["coverage"]
+        fit = row["relevance"] if row["compared"] else row["coverage"]
         row["fit"] = max(fit + NAMED_ADDS * row["named"], NAMED_IS * row["named"])
         row["score"] += NAMED * row["named"]
     return sorted(rows, key=lambda row: -row["score"])
+
+
+def _stand_in(rows: list[dict[str, Any]], least_cosine: float) -> None:
+    """Guidance that has no vector yet counts as close as the closest, times its share of the words.
+
+    Otherwise what was published a minute ago would come after everything that has one.
+    """
+    closest = max((row["cosine"] for row in rows), default=0) - least_cosine
+    closeness = DENSE_WEIGHT * max(0, closest) / (1 - least_cosine)
+    for row in rows:
+        if row["kind"] == GUIDANCE and not row["compared"] and row["relevance"]:
+            row["score"] *= 1 + closeness * row["coverage"] / row["relevance"]
 
 
 def _passage(row: dict[str, Any]) -> Passage:

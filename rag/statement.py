@@ -46,6 +46,9 @@ SETTINGS = (
 
 _SQL = Path(__file__).parent / "sql"
 _NO_VECTOR = "SELECT NULL::bigint AS id, NULL::float8 AS cosine WHERE false"
+_COMPARED = (
+    "EXISTS (SELECT FROM rag_vector AS v WHERE v.model = %(model)s AND v.digest = hit.digest)"
+)
 
 
 @cache
@@ -59,7 +62,10 @@ def candidates(dimensions: int | None) -> str:
 
 @cache
 def passages(dimensions: int | None) -> str:
-    return candidates(dimensions) + (_SQL / "passages.sql").read_text(encoding="utf-8")
+    """The whole search; `compared` says of each passage whether it has a vector to compare."""
+    shown = (_SQL / "passages.sql").read_text(encoding="utf-8")
+    compared = "false" if dimensions is None else _COMPARED
+    return candidates(dimensions) + shown.replace("{compared}", compared)
 
 
 @dataclass(frozen=True, slots=True)

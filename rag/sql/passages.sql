@@ -16,7 +16,7 @@
 SELECT DISTINCT ON (chunk.id)
        chunk.id, chunk.topic, chunk.section, chunk.title, chunk.heading, chunk.text, chunk.language,
        chunk.kind, chunk.signed, ranked.score, ranked.relevance, ranked.coverage, ranked.cosine, cited.sources,
-       coalesce(named.share, 0) AS named, named.keyword
+       {compared} AS compared, coalesce(named.share, 0) AS named, named.keyword
 FROM ranked
 JOIN rag_chunk AS hit ON hit.id = ranked.id
 -- The same section in the reader's language, where there is one.

@@ -11,7 +11,7 @@ from carehelp.database.identity import run_as, through
 from rag import documents, vectors
 from rag.guidance import Parsed, Section, SourceRef
 from rag.ingest import ingest
-from rag.search import search, snippet
+from rag.search import RELEVANT, search, snippet
 
 WHO = SourceRef("Malaria", "WHO", 2024, "https://example.org/malaria", read=True)
 TEXTS = {
@@ -245,3 +245,23 @@ async def test_a_question_in_another_language_finds_a_french_passage(
     passages = await search(question, language=language, budget_ms=20_000)
     assert (passages[0].topic, passages[0].language) == ("snakebite", "fr")
     assert passages[0].score > 0
+
+
+async def test_what_was_just_published_counts_by_its_words_until_its_vectors_are_made(library):
+    """Beside passages that have theirs: by their measure, words alone would never be enough."""
+    vectors.forget()
+    mumps = Parsed(
+        "mumps", "en", "Mumps", (), (WHO,), (Section("signs", "Signs", "Swollen cheeks and jaw."),)
+    )
+
+    def publish() -> None:
+        ingest([])
+        documents.store(mumps)
+        documents.refresh_terms()
+
+    with through("owner"):
+        await run_as(publish)
+    passages = await search("my cheeks and jaw are swollen", language="en", budget_ms=20_000)
+    assert passages[0].topic == "mumps"
+    assert passages[0].score >= RELEVANT
+    assert all(p.score < RELEVANT for p in passages[1:])
