@@ -19,12 +19,15 @@ from django.utils import timezone
 from carehelp.database.identity import login
 from carehelp.errors import Conflict
 from rag.guidance import Parsed, Section, SourceRef
-from rag.models import Chunk, Citation, Document, Kind, Source, Status
+from rag.models import Chunk, Citation, Document, Kind, Source, Status, Term
 
 LONGEST_CHUNK = 180
 """Words. Guidance sections have at most 110; longer texts are cut between paragraphs or sentences."""
 
 _LOCK = 0x7261675F646F63  # "rag_doc", any number of ours
+_STALE = " "
+"""Stands among the terms, as no lexeme can, from a change of what is found until they are counted."""
+
 _TERMS = """
 DELETE FROM rag_term;
 INSERT INTO rag_term (lexeme, chunks)
@@ -141,6 +144,7 @@ def _set_status(document: Document, status: Status) -> None:
     document.status = status
     document.save(update_fields=["status", "published_at"])
     document.chunks.update(live=status == Status.PUBLISHED)
+    Term.objects.bulk_create([Term(lexeme=_STALE, chunks=0)], ignore_conflicts=True)
 
 
 def _cite(document: Document, sources: Sequence[SourceRef]) -> None:
@@ -225,6 +229,11 @@ def refresh_terms() -> None:
     """Count again in how many live chunks each lexeme stands; `alone` first, where others might."""
     with connections[login()].cursor() as cursor:
         cursor.execute(_TERMS)
+
+
+def terms_agree() -> bool:
+    """Whether terms were counted since documents changed: a run may be killed in between."""
+    return Term.objects.exists() and not Term.objects.filter(lexeme=_STALE).exists()
 
 
 def alone() -> None:

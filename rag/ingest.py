@@ -19,7 +19,7 @@ from django.db import connections, transaction
 from ai.base import ProviderError
 from carehelp.database.identity import through
 from carehelp.errors import CarehelpError
-from rag import documents, embedding, vectors
+from rag import checkpoints, documents, embedding, vectors
 from rag.guidance import Parsed, read_guidance
 from rag.models import Document, Kind
 from rag.records import Examined, Report, batches, examine
@@ -76,7 +76,7 @@ def ingest(
     with through("owner"), _alone():
         for path in default_paths() if paths is None else paths:
             _take_in(path, result, progress)
-        if result.outcomes.keys() - {documents.Outcome.UNCHANGED} or not _terms_exist():
+        if not documents.terms_agree():
             with transaction.atomic(using="owner"):
                 documents.alone()
                 documents.refresh_terms()
@@ -92,12 +92,6 @@ def _alone() -> Iterator[None]:
             yield
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
-
-
-def _terms_exist() -> bool:
-    from rag.models import Term
-
-    return Term.objects.exists()
 
 
 def _vectors(embed: bool, result: Result, progress: Progress) -> None:
@@ -177,12 +171,13 @@ def _records(path: Path, result: Result, progress: Progress) -> None:
     if known is not None:
         result.outcomes[documents.Outcome.UNCHANGED] += 1
         return
-    report = Report(path.name)
-    cases = Cases(report)
+    cases, after = checkpoints.resume(file)
     with progress(path.name, file.size, "B") as bar:
-        for frame in batches(file, report, bar.update):
-            cases.add(frame)
-    result.reports.append(report)
+        for batch in batches(file, bar.update, after):
+            tally = cases.add(batch)
+            if len(batch.frame):
+                checkpoints.save(file, batch.position, tally)
+    result.reports.append(cases.report)
     _publish_statistics(cases, file, result)
 
 
@@ -195,3 +190,4 @@ def _publish_statistics(cases: Cases, file: Examined, result: Result) -> None:
             Document.objects.filter(
                 kind=Kind.LOCAL_STATISTICS, topic=parsed.topic, digest=parsed.digest
             ).update(report=cases.report.as_dict() | {"digest": file.digest})
+        checkpoints.of(file).delete()

@@ -191,6 +191,34 @@ class Term(Shared):
         return self.lexeme
 
 
+class Checkpoint(Shared):
+    """What a batch of a file of records came to, kept while that file is being read.
+
+    `sealed` is encrypted: counts this small could point at somebody. Nobody but the owner's login,
+    which ingests, may read it.
+    """
+
+    app_rights = ()
+    desk_rights = ()
+
+    name = models.TextField()
+    digest = models.CharField(max_length=64)
+    position = models.PositiveBigIntegerField()
+    sealed = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "rag_checkpoint"
+        constraints = (
+            models.UniqueConstraint(
+                fields=["name", "digest", "position"], name="rag_checkpoint_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.position}"
+
+
 class EmbeddingModel(Shared):
     """A model whose vectors are kept; the one that is `active` is what questions are compared in.
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from carehelp.errors import Invalid
 
@@ -62,6 +62,14 @@ class Report:
     missing: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
 
+    def add(self, part: Report) -> None:
+        """Count what became of further rows."""
+        self.kept += part.kept
+        self.dropped += part.dropped
+        self.repaired += part.repaired
+        self.missing += part.missing
+        self.notes += [note for note in part.notes if note not in self.notes]
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -71,6 +79,17 @@ class Report:
             "missing": dict(self.missing),
             "notes": self.notes,
         }
+
+
+class Batch(NamedTuple):
+    """Records of a file, up to a `position` from which reading can go on: lines, or JSON records.
+
+    `report` has what became of the rows that are not in `frame`, and of those only.
+    """
+
+    frame: pd.DataFrame
+    report: Report
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,42 +139,77 @@ def _unless_utf8(decoder: codecs.IncrementalDecoder, block: bytes) -> str:
     return ""
 
 
-def batches(file: Examined, report: Report, advance: Advance) -> Iterator[pd.DataFrame]:
-    """Frames of at most `BATCH` rows. Raises `BadRecords` where nothing can be read as records."""
-    if file.encoding == "cp1252":
-        report.notes.append("not UTF-8: read as latin-1 (Windows-1252)")
+def batches(file: Examined, advance: Advance, after: int = 0) -> Iterator[Batch]:
+    """Batches of at most `BATCH` rows, those behind the position `after`; the last may be empty.
+
+    Raises `BadRecords` where nothing can be read as records.
+    """
     is_json = file.path.suffix.lower() in (".json", ".jsonl")
-    yield from (_json_batches if is_json else _csv_batches)(file, report, advance)
+    for batch in (_json_batches if is_json else _csv_batches)(file, advance, after):
+        if file.encoding == "cp1252":
+            batch.report.notes.append("not UTF-8: read as latin-1 (Windows-1252)")
+        yield batch
 
 
-def _csv_batches(file: Examined, report: Report, advance: Advance) -> Iterator[pd.DataFrame]:
+def _csv_batches(file: Examined, advance: Advance, after: int) -> Iterator[Batch]:
+    report = Report(file.path.name)
     with (
         file.path.open("rb") as raw,
         TextIOWrapper(raw, file.encoding, errors="replace", newline="") as stream,
     ):
-        lines = _lines(stream, report)
+        lines = _Lines(stream, report)
         header = next(lines, "")
         delimiter = max(",;\t|", key=header.count)
         names = _header(header, delimiter, file.path.name)
         places = _places(names, file.path.name, report)
         rows = _rows(csv.reader(lines, delimiter=delimiter), len(names), report)
+        if after:
+            lines.skip_to(after)
+            _taken(report)
         seen = 0
         while batch := list(islice(rows, BATCH)):
-            yield _frame(batch, places)
-            position = raw.tell()
-            advance(position - seen)
-            seen = position
+            yield Batch(_frame(batch, places), _taken(report), lines.position)
+            advance(raw.tell() - seen)
+            seen = raw.tell()
+        yield Batch(_frame([], places), _taken(report), lines.position)
 
 
-def _lines(stream: TextIO, report: Report) -> Iterator[str]:
+@dataclass(slots=True)
+class _Lines:
     """Lines of bearable length: neither a row of 10 MB nor a file without newlines fills memory."""
-    while line := stream.readline(LONGEST_ROW):
-        if len(line) < LONGEST_ROW or line.endswith("\n"):
-            yield line.replace("\0", "")
-            continue
-        report.dropped["a row over 1 MB"] += 1
-        while (rest := stream.readline(LONGEST_ROW)) and not rest.endswith("\n"):
+
+    stream: TextIO
+    report: Report
+    position: int = 0
+    """How many lines, or pieces of too long ones, have been read."""
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        while line := self._read():
+            if len(line) < LONGEST_ROW or line.endswith("\n"):
+                return line.replace("\0", "")
+            self.report.dropped["a row over 1 MB"] += 1
+            while (rest := self._read()) and not rest.endswith("\n"):
+                pass
+        raise StopIteration
+
+    def _read(self) -> str:
+        line = self.stream.readline(LONGEST_ROW)
+        self.position += bool(line)
+        return line
+
+    def skip_to(self, position: int) -> None:
+        while self.position < position and self._read():
             pass
+
+
+def _taken(report: Report) -> Report:
+    """What was reported since the last time."""
+    taken = Report(report.name, 0, report.dropped, report.repaired, notes=report.notes)
+    report.dropped, report.repaired, report.notes = Counter(), Counter(), []
+    return taken
 
 
 def _header(line: str, delimiter: str, name: str) -> list[str]:
@@ -213,16 +267,18 @@ def _frame(rows: list[list[str]], places: dict[str, int]) -> pd.DataFrame:
     )
 
 
-def _json_batches(file: Examined, report: Report, advance: Advance) -> Iterator[pd.DataFrame]:
+def _json_batches(file: Examined, advance: Advance, after: int) -> Iterator[Batch]:
     if file.size > LARGEST_JSON:
         raise BadRecords(f"{file.path.name}: over {LARGEST_JSON >> 20} MB; give it as CSV")
     records = list(_records(file))
-    advance(file.size)
+    report = Report(file.path.name)
     names = list(dict.fromkeys(key for record in records[:1000] for key in record))
     places = _places(names, file.path.name, report)
-    rows = iter([[_cell(record.get(name)) for name in names] for record in records])
-    while batch := list(islice(rows, BATCH)):
-        yield _frame(batch, places)
+    for start in range(after, len(records), BATCH):
+        batch = records[start : start + BATCH]
+        rows = [[_cell(record.get(name)) for name in names] for record in batch]
+        yield Batch(_frame(rows, places), _taken(report), start + len(batch))
+    advance(file.size)
 
 
 def _records(file: Examined) -> Iterator[dict[str, Any]]:

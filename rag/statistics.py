@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from rag.guidance import Parsed, Section
-from rag.records import COLUMNS, Report
+from rag.records import COLUMNS, Batch, Report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,27 +54,43 @@ class Seen:
     full: bool = False
 
     def repeated(self, hashes: np.ndarray) -> np.ndarray:
-        """True for each row whose hash came before; remembers the others while there is room."""
+        """True for each row whose hash came before, here or among those remembered."""
         import numpy as np
 
-        new, first = np.unique(hashes, return_index=True)
+        _, first = np.unique(hashes, return_index=True)
         repeated = np.ones(len(hashes), bool)
         repeated[first] = False
         for run in self.runs:
             at = np.searchsorted(run, hashes).clip(max=len(run) - 1)
             repeated |= run[at] == hashes
-        self._remember(new[~repeated[first]])
         return repeated
 
-    def _remember(self, new: np.ndarray) -> None:
+    def remember(self, new: np.ndarray) -> None:
+        """Keep hashes that are not repeated, while there is room."""
         import numpy as np
 
+        new = np.sort(new)
         self.full = self.full or sum(map(len, self.runs)) + len(new) > MOST_REMEMBERED
         if self.full or not len(new):
             return
         while self.runs and len(self.runs[-1]) < 2 * len(new):
             new = np.sort(np.concatenate([new, self.runs.pop()]))
         self.runs.append(new)
+
+
+def _by_name() -> dict[str, Counter[tuple[str, str]]]:
+    return {name: Counter() for name in ("sex", "age", "month", "notes")}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one batch of records adds to `Cases`; `rows` and `ids` are the hashes of new ones."""
+
+    report: Report
+    rows: np.ndarray
+    ids: np.ndarray
+    diagnoses: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, Counter[tuple[str, str]]] = field(default_factory=_by_name)
 
 
 @dataclass(slots=True)
@@ -84,99 +100,63 @@ class Cases:
     report: Report
     rows: Seen = field(default_factory=Seen)
     ids: Seen = field(default_factory=Seen)
-    counts: dict[str, Counter[tuple[str, str]]] = field(
-        default_factory=lambda: {name: Counter() for name in ("sex", "age", "month", "notes")}
-    )
+    counts: dict[str, Counter[tuple[str, str]]] = field(default_factory=_by_name)
     diagnoses: Counter[str] = field(default_factory=Counter)
 
-    def add(self, frame: pd.DataFrame) -> None:
-        """Count a batch of records as `rag.records.batches` yields them."""
-        frame = self._keep(frame.apply(lambda column: column.str.strip()))
-        diagnosis = self._words(frame["diagnosis"], "diagnosis").str.casefold()
+    def add(self, batch: Batch) -> Tally:
+        """Count a batch; returns what it added, with which `include` would do the same."""
+        report = batch.report
+        frame, tally = self._keep(batch.frame.apply(lambda column: column.str.strip()), report)
+        diagnosis = _words(frame["diagnosis"], "diagnosis", report).str.casefold()
         columns = {
-            "sex": self._sexes(frame["patient_gender"]),
-            "age": self._ages(frame["patient_age"]),
-            "month": self._months(frame["date_recorded"]),
-            "notes": self._words(frame["summary_text"], "summary_text"),
+            "sex": _sexes(frame["patient_gender"], report),
+            "age": _ages(frame["patient_age"], report),
+            "month": _months(frame["date_recorded"], report),
+            "notes": _words(frame["summary_text"], "summary_text", report),
         }
         for column in ("body_temp_c", "blood_pressure_systolic", "heart_rate"):
-            self._numbers(frame[column], column)
-        self.report.kept += len(frame)
-        _count(self.diagnoses, diagnosis.value_counts().items())
+            _numbers(frame[column], column, report)
+        report.kept += len(frame)
+        tally.diagnoses.update(dict(diagnosis.value_counts().items()))
         for name, values in columns.items():
-            _count(self.counts[name], _pairs(diagnosis, values))
+            tally.counts[name].update(dict(_pairs(diagnosis, values)))
+        self.include(tally)
+        return tally
 
-    def _keep(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def include(self, tally: Tally) -> None:
+        """Add a batch's counts; takes out of the tally what is past `MOST_COUNTED`."""
+        self.report.add(tally.report)
+        self.rows.remember(tally.rows)
+        self.ids.remember(tally.ids)
+        if (self.rows.full or self.ids.full) and _TOO_LONG not in self.report.notes:
+            self.report.notes.append(_TOO_LONG)
+        _count(self.diagnoses, tally.diagnoses)
+        for name, counter in tally.counts.items():
+            _count(self.counts[name], counter)
+
+    def _keep(self, frame: pd.DataFrame, report: Report) -> tuple[pd.DataFrame, Tally]:
         """Drop, for the first reason that holds, repeated rows and rows that say nothing."""
         import pandas as pd
 
         empty = (frame["diagnosis"] == "") & (frame["summary_text"] == "")
-        content = frame.drop(columns="summary_id")
-        same = self.rows.repeated(pd.util.hash_pandas_object(content, index=False).to_numpy())
+        rows = pd.util.hash_pandas_object(frame.drop(columns="summary_id"), index=False).to_numpy()
+        same = self.rows.repeated(rows)
         named = frame["summary_id"] != ""
-        ids = pd.util.hash_pandas_object(frame["summary_id"], index=False)
+        ids = pd.util.hash_pandas_object(frame["summary_id"], index=False)[named].to_numpy()
         again = pd.Series(False, index=frame.index)
-        again[named] = self.ids.repeated(ids[named].to_numpy())
+        again[named] = known = self.ids.repeated(ids)
         dropped = pd.Series(False, index=frame.index)
-        for reason, rows in (
+        for reason, those in (
             ("neither diagnosis nor summary", empty),
             ("the same record again", pd.Series(same, index=frame.index)),
             ("a summary_id seen before", again),
         ):
-            _add(self.report.dropped, reason, int((rows & ~dropped).sum()))
-            dropped |= rows
-        if (self.rows.full or self.ids.full) and _TOO_LONG not in self.report.notes:
-            self.report.notes.append(_TOO_LONG)
+            _add(report.dropped, reason, int((those & ~dropped).sum()))
+            dropped |= those
         kept = frame[~dropped]
         for column in COLUMNS:
-            _add(self.report.missing, column, int((kept[column] == "").sum()))
-        return kept
-
-    def _words(self, texts: pd.Series, column: str) -> pd.Series:
-        formula, markup = texts.str.match(_FORMULA), texts.str.contains(_MARKUP)
-        long = texts.str.len() > LONGEST_CELL
-        _add(self.report.repaired, f"{column}: formula made inert", int(formula.sum()))
-        _add(self.report.repaired, f"{column}: markup removed", int(markup.sum()))
-        _add(self.report.repaired, f"{column}: cut to {LONGEST_CELL} characters", int(long.sum()))
-        plain = texts.str.replace(_FORMULA, "", regex=True).str.replace(_MARKUP, " ", regex=True)
-        plain = plain.str.slice(0, LONGEST_CELL)
-        return plain.str.replace(r"\s+", " ", regex=True).str.strip()
-
-    def _numbers(self, texts: pd.Series, column: str) -> pd.Series:
-        import pandas as pd
-
-        low, high = wording()["limits"]["age" if column == "patient_age" else column]
-        numbers = pd.to_numeric(texts.str.replace(",", ".", regex=False), errors="coerce")
-        unreadable = numbers.isna() & (texts != "")
-        impossible = (numbers < low) | (numbers > high)
-        _add(self.report.repaired, f"{column}: not a number", int(unreadable.sum()))
-        _add(self.report.repaired, f"{column}: outside {low} to {high}", int(impossible.sum()))
-        return numbers.mask(impossible)
-
-    def _ages(self, texts: pd.Series) -> pd.Series:
-        import pandas as pd
-
-        edges = [start for _, start in BANDS] + [1000]
-        labels = [label for label, _ in BANDS]
-        ages = self._numbers(texts, "patient_age")
-        return pd.cut(ages, edges, labels=labels, right=False).astype("str").replace("nan", "")
-
-    def _sexes(self, texts: pd.Series) -> pd.Series:
-        known = {word: sex for sex, words in wording()["sexes"].items() for word in words}
-        sexes = texts.str.casefold().map(known).fillna("")
-        unknown = int(((sexes == "") & (texts != "")).sum())
-        _add(self.report.repaired, "patient_gender: neither F nor M, counted as unknown", unknown)
-        return sexes
-
-    def _months(self, texts: pd.Series) -> pd.Series:
-        import pandas as pd
-
-        dates = pd.to_datetime(texts, errors="coerce", format="mixed", utc=True)
-        future = dates > pd.Timestamp.now(tz="UTC")
-        unreadable = int((dates.isna() & (texts != "")).sum())
-        _add(self.report.repaired, "date_recorded: not a date", unreadable)
-        _add(self.report.repaired, "date_recorded: in the future", int(future.sum()))
-        return dates.mask(future).dt.strftime("%Y-%m").fillna("")
+            _add(report.missing, column, int((kept[column] == "").sum()))
+        return kept, Tally(report, rows[~same], ids[~known])
 
     def documents(self, name: str) -> Iterator[Parsed]:
         """The counts in words, French and English. `name` is the file's, for the label."""
@@ -192,11 +172,64 @@ class Cases:
             )
 
 
-def _count(counter: Counter[Any], items: Iterable[tuple[Any, int]]) -> None:
-    """Add to counts; past `MOST_COUNTED` different values new ones are not begun."""
-    for value, count in items:
+def _words(texts: pd.Series, column: str, report: Report) -> pd.Series:
+    formula, markup = texts.str.match(_FORMULA), texts.str.contains(_MARKUP)
+    long = texts.str.len() > LONGEST_CELL
+    _add(report.repaired, f"{column}: formula made inert", int(formula.sum()))
+    _add(report.repaired, f"{column}: markup removed", int(markup.sum()))
+    _add(report.repaired, f"{column}: cut to {LONGEST_CELL} characters", int(long.sum()))
+    plain = texts.str.replace(_FORMULA, "", regex=True).str.replace(_MARKUP, " ", regex=True)
+    plain = plain.str.slice(0, LONGEST_CELL)
+    return plain.str.replace(r"\s+", " ", regex=True).str.strip()
+
+
+def _numbers(texts: pd.Series, column: str, report: Report) -> pd.Series:
+    import pandas as pd
+
+    low, high = wording()["limits"]["age" if column == "patient_age" else column]
+    numbers = pd.to_numeric(texts.str.replace(",", ".", regex=False), errors="coerce")
+    unreadable = numbers.isna() & (texts != "")
+    impossible = (numbers < low) | (numbers > high)
+    _add(report.repaired, f"{column}: not a number", int(unreadable.sum()))
+    _add(report.repaired, f"{column}: outside {low} to {high}", int(impossible.sum()))
+    return numbers.mask(impossible)
+
+
+def _ages(texts: pd.Series, report: Report) -> pd.Series:
+    import pandas as pd
+
+    edges = [start for _, start in BANDS] + [1000]
+    labels = [label for label, _ in BANDS]
+    ages = _numbers(texts, "patient_age", report)
+    return pd.cut(ages, edges, labels=labels, right=False).astype("str").replace("nan", "")
+
+
+def _sexes(texts: pd.Series, report: Report) -> pd.Series:
+    known = {word: sex for sex, words in wording()["sexes"].items() for word in words}
+    sexes = texts.str.casefold().map(known).fillna("")
+    unknown = int(((sexes == "") & (texts != "")).sum())
+    _add(report.repaired, "patient_gender: neither F nor M, counted as unknown", unknown)
+    return sexes
+
+
+def _months(texts: pd.Series, report: Report) -> pd.Series:
+    import pandas as pd
+
+    dates = pd.to_datetime(texts, errors="coerce", format="mixed", utc=True)
+    future = dates > pd.Timestamp.now(tz="UTC")
+    unreadable = int((dates.isna() & (texts != "")).sum())
+    _add(report.repaired, "date_recorded: not a date", unreadable)
+    _add(report.repaired, "date_recorded: in the future", int(future.sum()))
+    return dates.mask(future).dt.strftime("%Y-%m").fillna("")
+
+
+def _count(counter: Counter[Any], more: Counter[Any]) -> None:
+    """Add to counts; past `MOST_COUNTED` different values new ones are not begun, but taken out."""
+    for value, count in list(more.items()):
         if value in counter or len(counter) < MOST_COUNTED:
             counter[value] += count
+        else:
+            del more[value]
 
 
 def _pairs(diagnosis: pd.Series, values: pd.Series) -> Iterator[tuple[tuple[str, str], int]]:

@@ -3,6 +3,8 @@
 import csv
 import json
 import tracemalloc
+import zlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,11 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from rag.ingest import ingest
-from rag.models import Chunk, Document, Status, Term
-from rag.records import COLUMNS
+from rag import documents
+from rag.guidance import parse_guidance
+from rag.ingest import Progress, ingest
+from rag.models import Checkpoint, Chunk, Document, Status, Term
+from rag.records import COLUMNS, Report
 from rag.search import find
 from rag.statistics import Seen
 
@@ -375,6 +379,105 @@ def test_memory_does_not_grow_with_the_file(owner, tmp_path, monkeypatch):
     assert peaks[1] < peaks[0] + 2**20, peaks
 
 
+class Stopped(Exception):
+    pass
+
+
+def stopping_after(batches: int) -> Progress:
+    """A progress bar that ends a run in the middle of a file."""
+
+    class Bar:
+        left = batches
+
+        def update(self, n: int) -> None:
+            self.left -= 1
+            if not self.left:
+                raise Stopped
+
+    return lambda name, total, unit: nullcontext(Bar())
+
+
+def awkward(file: Path, encoding: str) -> Path:
+    """Repeats, repairs and drops on both sides of every place where reading may have stopped."""
+    rows = [record(n % 17, patient_age=n % 7, diagnosis=f"Fièvre {n % 3}") for n in range(30)]
+    rows += [record(99, heart_rate="?", summary_text="=1+1"), record(5, diagnosis="")]
+    write(file, rows, encoding)
+    with file.open("a", encoding=encoding.removesuffix("-sig").replace("16", "16-le")) as stream:
+        stream.write("y" * 2_500_000 + "\n" + ",".join("1" * 13) + "\nA8,P8,30,F,Palu\n\n\n")
+        stream.write("x" * 2_500_000 + '\nA9,P9,30,F,"Palu\nencore')
+    return file
+
+
+def everything(report: Report) -> tuple[object, ...]:
+    chunks = Chunk.objects.filter(live=True).order_by("document__language", "position")
+    return report.as_dict(), list(chunks.values_list("heading", "text"))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "batches"), [("utf-8", 8), ("utf-8-sig", 1), ("utf-16", 5), ("cp1252", 7)]
+)
+def test_a_file_that_was_read_in_two_runs_is_reported_as_in_one(
+    owner, tmp_path, monkeypatch, encoding, batches
+):
+    monkeypatch.setattr("rag.records.BATCH", 4)
+    file = awkward(tmp_path / "cases.csv", encoding)
+    with pytest.raises(Stopped):
+        ingest([file], progress=stopping_after(batches))
+    assert Checkpoint.objects.count() == batches
+    two = everything(ingest([file]).reports[0])
+    assert not Checkpoint.objects.exists()
+    Document.objects.all().delete()
+    assert two == everything(ingest([file]).reports[0])
+    assert two[0]["dropped"]["a row over 1 MB"] == 2
+
+
+def test_json_that_was_read_in_two_runs_is_reported_as_in_one(owner, tmp_path, monkeypatch):
+    """Its batches are all counted before the bar moves, so it is the end that is not reached."""
+    monkeypatch.setattr("rag.records.BATCH", 4)
+    file = tmp_path / "patient_records.json"
+    file.write_text(json.dumps([record(n % 9) for n in range(14)]))
+    with pytest.raises(Stopped):
+        ingest([file], progress=stopping_after(1))
+    assert Checkpoint.objects.count() == 4
+    report = ingest([file]).reports[0]
+    assert (report.kept, report.dropped) == (9, {"the same record again": 5})
+
+
+def test_a_file_that_changed_is_read_from_its_beginning(owner, tmp_path, monkeypatch):
+    monkeypatch.setattr("rag.records.BATCH", 4)
+    file = write(tmp_path / "cases.csv", [record(n) for n in range(20)])
+    with pytest.raises(Stopped):
+        ingest([file], progress=stopping_after(2))
+    write(file, [record(n) for n in range(100, 115)])
+    assert ingest([file]).reports[0].kept == 15
+    assert not Checkpoint.objects.exists()
+
+
+def test_what_was_read_so_far_is_not_legible_and_goes_with_its_key(
+    owner, tmp_path, monkeypatch, settings
+):
+    monkeypatch.setattr("rag.records.BATCH", 4)
+    file = write(tmp_path / "cases.csv", [record(n, summary_text="Secret") for n in range(20)])
+    with pytest.raises(Stopped):
+        ingest([file], progress=stopping_after(3))
+    kept = bytes(Checkpoint.objects.first().sealed)
+    with pytest.raises(zlib.error):
+        zlib.decompress(kept[14:])
+    settings.FIELD_ENCRYPTION_KEYS = ["77:" + "A" * 43 + "="]
+    assert ingest([file]).reports[0].kept == 20
+    assert not Checkpoint.objects.exists()
+
+
+def test_terms_are_counted_where_a_run_ended_before_it_had_counted_them(owner, tmp_path):
+    file = tmp_path / "cough.en.md"
+    file.write_text(GUIDANCE)
+    ingest([file])
+    documents.store(parse_guidance(GUIDANCE.replace("that lasts", "of three weeks"), "cough.en.md"))
+    assert not Term.objects.filter(lexeme="three").exists()
+    ingest([])
+    assert Term.objects.filter(lexeme="three").exists()
+
+
 @pytest.mark.parametrize("most", [1, 3_000, 10**6])
 def test_repeats_are_noticed_as_far_as_is_promised(most, monkeypatch):
     monkeypatch.setattr("rag.statistics.MOST_REMEMBERED", most)
@@ -387,6 +490,7 @@ def test_repeats_are_noticed_as_far_as_is_promised(most, monkeypatch):
             known.add(value)
         if not seen.full:
             found = seen.repeated(hashes)
+            seen.remember(hashes[~found])
             assert seen.full or found.tolist() == expected
     assert sum(map(len, seen.runs)) <= most
     assert seen.full == (most < len(known))

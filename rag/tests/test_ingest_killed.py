@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from rag import embedding, vectors
+from rag import embedding, records, vectors
 from rag.ingest import ingest
 from rag.models import Chunk, Document
 from rag.search import search
@@ -31,6 +31,7 @@ def command(postgres, as_owner):
     name = connections["owner"].settings_dict["NAME"]
     urls = {key: postgres.url(f"carehelp_{login}", name) for key, login in LOGINS.items()}
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PY")} | urls
+    environment["FIELD_ENCRYPTION_KEYS"] = ",".join(settings.FIELD_ENCRYPTION_KEYS)
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: object) -> subprocess.Popen[str]:
@@ -114,16 +115,22 @@ def test_vectors_made_before_a_kill_are_kept_and_half_a_set_is_not_searched(comm
     assert active.name == embedding.model_name()
 
 
-def test_a_killed_reading_of_records_leaves_nothing_half_said(command, tmp_path):
-    rows = [record(n) for n in range(20_000)]
+def test_a_killed_reading_of_records_goes_on_and_leaves_nothing_half_said(command, tmp_path):
+    batches = 6
+    rows = [record(n, heart_rate="?") for n in range(batches * records.BATCH)]
     file = write(tmp_path / "cases.csv", rows)
-    process = command(file)
-    lock = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-    kill_once(process, lambda: count(lock) > 0)
+    kept = "SELECT count(*) FROM rag_checkpoint"
+    kill_once(command(file), lambda: count(kept) >= 2)
     assert not Document.objects.exists()
+    before = count(kept)
 
     report = ingest([file]).reports[0]
-    assert (report.kept, report.dropped.total()) == (20_000, 0)
+    assert (report.kept, report.dropped.total()) == (len(rows), 0)
+    assert report.repaired["heart_rate: not a number"] == len(rows)
+    # Every batch takes a number, and so may the one in which the process was killed.
+    written = count("SELECT last_value FROM rag_checkpoint_id_seq")
+    assert written - before <= batches - before + 1
+    assert count(kept) == 0
     assert Document.objects.count() == 2
     assert set(ingest([file]).outcomes) == {"unchanged"}
 
