@@ -23,6 +23,8 @@ class Standing(StrEnum):
     IDIOM = "idiom"
 
 
+_SPOKEN_OF = (Standing.ASKED, Standing.SUPPOSED)
+"""A sign told around an "if you" or "what if" is told of nobody."""
 REACH = 5
 """How many words a negation reaches forward."""
 
@@ -58,13 +60,30 @@ _SUCH = word_set("aussi autant si such so like this comme pareil tellement")
 _MORE = word_set("de d du des aucun aucune mal")
 _SINCE = word_set("depuis since from for des")
 _ALIKE = word_set("pareil pareille comme same like")
+_JOINTS = frozenset(("and", "et", ",", "then", "puis"))
+_HERE = word_set("this these now la ce cette cet ces there here maintenant today aujourd tonight")
+_MANNER = word_set("vite mal rapidement difficilement fast badly rapidly quickly heavily noisily")
 _GOES_ON = word_set("a has have est is et and puis then now maintenant mais but il elle he she e i")
 
 
 def judge(found: Found) -> list[tuple[Hit, Standing]]:
     """Every sign with how it stands."""
     scopes = list(_scopes(found))
-    return [(hit, _standing(hit, found.words.words, scopes)) for hit in found.signs]
+    judged = [(hit, _standing(hit, found.words.words, scopes)) for hit in found.signs]
+    denied = [hit for hit, standing in judged if standing is Standing.NEGATED]
+    return [
+        (hit, Standing.NEGATED if hit.negating and _part_of(hit, denied) else standing)
+        for hit, standing in judged
+    ]
+
+
+def _part_of(hit: Hit, denied: Sequence[Hit]) -> bool:
+    """The "head no dey" of "head no dey pain me": its "no" is that of the longer sign."""
+    return any(
+        one.first <= hit.first and hit.after < one.after and one.name != hit.name
+        for one in denied
+        if not one.negating
+    )
 
 
 def _standing(
@@ -73,7 +92,8 @@ def _standing(
     for standing, first, after in scopes:
         inside = first <= hit.first and hit.after <= after
         touched = first < hit.after and hit.first < after
-        if inside or (touched and standing is Standing.IDIOM):
+        begins_within = touched and first > hit.first and standing in _SPOKEN_OF
+        if inside or begins_within or (touched and standing is Standing.IDIOM):
             return standing
     return Standing.NEGATED if _negated(hit, words) else Standing.PRESENT
 
@@ -85,6 +105,7 @@ def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
         yield Standing.IDIOM, hit.first, hit.after
     for hit in marks.get("laughs", ()):
         yield Standing.IDIOM, _left(words, hit.first, ()), _right(words, hit.after, ())
+    yield from _denied_wholesale(found)
     for hit in marks.get("purpose", ()):
         yield Standing.ASKED, 0, hit.after
     personal = [hit.first for hit in marks.get("personal", ())]
@@ -93,7 +114,8 @@ def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
         if not _compares(words, hit.first):
             first = _left(words, hit.first, turns)
             told = any(first <= sign.first and sign.after <= hit.first for sign in found.signs)
-            yield Standing.PAST, first, _right(words, hit.after, turns, told)
+            after = _right(words, hit.after, turns, told)
+            yield Standing.PAST, first, _before_turn(words, hit.after, after)
     buts = [hit.first for hit in marks.get("but", ())]
     stops = personal + buts
     for hit in marks.get("imagines", ()):
@@ -104,7 +126,29 @@ def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
     for hit in marks.get("asks_after", ()):
         yield Standing.ASKED, _left(words, hit.first, stops), _right(words, hit.after, stops)
     for hit in marks.get("elsewhere", ()):
-        yield Standing.ELSEWHERE, _left(words, hit.first, stops), _right(words, hit.after, stops)
+        if not _denied_or_compared(words, hit.first):
+            first, after = _left(words, hit.first, stops), _right(words, hit.after, stops)
+            yield Standing.ELSEWHERE, first, after
+
+
+def _denied_wholesale(found: Found) -> Iterator[tuple[Standing, int, int]]:
+    """ "None of these: …" denies to the end of the sentence or a "but"; "…: none of those" denies
+    what stands before it, over a question mark too ("Convulsions? None of that.")."""
+    marks, words = found.marks, found.words.words
+    buts = [hit.first for hit in marks.get("but", ())]
+    for hit in marks.get("denies_all", ()):
+        yield Standing.NEGATED, hit.first, _right(words, hit.after, buts)
+    for hit in marks.get("denied_all", ()):
+        first = _left(words, hit.first, buts)
+        if not any(first <= sign.first < hit.first for sign in found.signs) and first > 0:
+            first = _left(words, first - 1, buts)
+        yield Standing.NEGATED, first, hit.after
+
+
+def _denied_or_compared(words: Sequence[str], first: int) -> bool:
+    """ "This is not a joke", "as in the film": what is told is told of here and now."""
+    before = words[max(first - 4, 0) : first]
+    return not _ALIKE.isdisjoint(before) or not _NEGATIONS.isdisjoint(before)
 
 
 def _left(words: Sequence[str], start: int, stops: Sequence[int]) -> int:
@@ -127,6 +171,14 @@ def _right(
     return nearest
 
 
+def _before_turn(words: Sequence[str], start: int, after: int) -> int:
+    """ "It was in 2016 and this pain": what is pointed at after "and" or a comma is here."""
+    for i in range(start, after - 1):
+        if words[i] in _JOINTS and words[i + 1] in _HERE:
+            return i
+    return after
+
+
 def _compares(words: Sequence[str], first: int) -> bool:
     """ "Since 2019", "the same as back then": told of now."""
     before = words[max(first - 4, 0) : first]
@@ -137,7 +189,7 @@ def _negated(hit: Hit, words: Sequence[str]) -> bool:
     if _denied_after(hit, words):
         return True
     if hit.negating:
-        return False
+        return hit.after < len(words) and words[hit.after] in _MANNER
     if hit.after < len(words) and words[hit.after] == "pas" and _ends_clause(words, hit.after):
         return True
     if _verb_denied(hit, words):
@@ -217,8 +269,11 @@ def _verb_denied(hit: Hit, words: Sequence[str]) -> bool:
 
 
 def _denied_after(hit: Hit, words: Sequence[str]) -> bool:
-    """ "fièvre : non", "chest pain no" at the end of a clause."""
+    """ "fièvre : non", "chest pain no", "fever no dey" at the end of a clause."""
     if hit.after >= len(words) or words[hit.after] not in _AFTER_NEGATIONS:
         return False
     end = hit.after + 1
+    if not hit.negating and words[end : end + 1] in (("dey",), ("de",), ("di",)):
+        end += 1
+        end += 2 * (tuple(words[end : end + 2]) == ("at", "all"))
     return end == len(words) or words[end] in ".,?"

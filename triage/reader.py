@@ -21,6 +21,8 @@ _ENDS = frozenset(".,?")
 _NEGATIVE_WORDS = word_set(
     "pas plus no not sans without aucun aucune ni jamais never neva non rien cannot nor"
 )
+_DENYING = _NEGATIVE_WORDS - {"plus"}
+"""Words that can only deny; "plus" may also be "more"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +174,21 @@ def _locate(
             return
         at = joined.count(b" ", begin, found + 1) - 1
         after = joined.count(b" ", begin, stop)
-        negating = entry.negating and not _NEGATIVE_WORDS.isdisjoint(said[at:after])
+        negating = entry.negating and _brings_its_own_no(entry, said[at:after])
         yield Hit(entry.name, at, after, negating)
         start = stop
+
+
+def _brings_its_own_no(entry: Entry, said: Sequence[str]) -> bool:
+    """Not so in "neck no stiff", where a gap let the "no" in: without it the same is found."""
+    if _NEGATIVE_WORDS.isdisjoint(said):
+        return False
+    left = [word for word in said if word not in _DENYING]
+    if len(left) == len(said) or not left:
+        return True
+    without = f" {' '.join(left)} ".encode("ascii", "replace")
+    first, after = entry.find(without, 0, len(without))
+    return not (0 <= first <= 1 and after >= len(without) - 1)
 
 
 def _moved(hit: Hit, by: int) -> Hit:
