@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as PasswordRefused
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from accounts import consents, tokens
@@ -111,7 +112,7 @@ class LoginSerializer(serializers.Serializer[dict[str, Any]]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         name = attrs.get("email") or attrs.get("username")
         if not name:
-            raise serializers.ValidationError({"email": ["This field is required."]}, "required")
+            raise serializers.ValidationError({"email": [_("This field is required.")]}, "required")
         return {"email": normalised(name) or name.lower(), "password": attrs["password"]}
 
 

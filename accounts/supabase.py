@@ -17,6 +17,7 @@ from uuid import UUID
 import aiohttp
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts import gate
 from accounts.emails import normalised
@@ -71,7 +72,7 @@ def _refusal(status: int, body: dict[str, Any]) -> Exception:
     if _code(body) in TAKEN:
         return EmailTaken()
     if _code(body) == "weak_password":
-        message = {"loc": ["body", "password"], "msg": "Too weak.", "type": "weak_password"}
+        message = {"loc": ["body", "password"], "msg": _("Too weak."), "type": "weak_password"}
         return Invalid(errors=[message])
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return TooMany(retry_after=60)

@@ -106,7 +106,7 @@ def from_base64(text: str, *, limit: int) -> bytes:
     """Bytes of a base64 text or data URL; `Malformed` where it isn't, `TooLarge` over `limit`."""
     body = text.partition(",")[2] if text[:5] == "data:" else text
     if len(body) > limit * 4 // 3 + 4:
-        raise TooLarge(f"At most {limit} bytes.")
+        raise TooLarge("At most {limit} bytes.", limit=limit)
     try:
         return b"".join(_decoded(body))
     except (binascii.Error, ValueError):
@@ -133,7 +133,7 @@ def check(data: bytes) -> str:
         )
     limit = limit_for(mime_type)
     if len(data) > limit:
-        raise TooLarge(f"At most {limit} bytes.", limit=limit)
+        raise TooLarge("At most {limit} bytes.", limit=limit)
     return mime_type
 
 

@@ -70,7 +70,7 @@ def _announced(scope: MutableMapping[str, Any]) -> int:
 
 
 async def _refuse(send: Send, limit: int) -> None:
-    problem = as_problem(TooLarge(f"At most {limit} bytes are read here.", limit_bytes=limit))
+    problem = as_problem(TooLarge("At most {limit_bytes} bytes are read here.", limit_bytes=limit))
     headers = [(b"content-type", CONTENT_TYPE.encode()), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": TooLarge.status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(problem).encode()})

@@ -25,13 +25,19 @@ def as_problem(error: errors.CarehelpError) -> dict[str, Any]:
         "type": f"urn:carehelp:problem:{error.code}",
         "title": gettext(error.title),
         "status": error.status,
-        "detail": gettext(error.detail) if error.detail else gettext(error.title),
+        "detail": sentence(error),
         "code": error.code,
         "retryable": error.retryable,
     }
     if error.retry_after is not None:
         problem["retry_after"] = math.ceil(error.retry_after)
     return problem | error.members
+
+
+def sentence(error: errors.CarehelpError) -> str:
+    """In the reader's language, with the error's members where the sentence names them."""
+    said = gettext(error.detail or error.title)
+    return said.format_map(error.members) if error.members else said
 
 
 def problem_response(error: errors.CarehelpError) -> JsonResponse:

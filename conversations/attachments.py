@@ -16,6 +16,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from ai import media
 from ai.base import Media
@@ -80,7 +81,7 @@ async def begin(size: int, key: str | None = None) -> Attachment:
     """An upload of `size` bytes that will come in pieces; see `append`."""
     most = max(settings.AUDIO_MAX_BYTES, settings.IMAGE_MAX_BYTES)
     if size > most:
-        raise TooLarge(f"At most {most} bytes.", limit=most)
+        raise TooLarge("At most {limit} bytes.", limit=most)
     return await run_as(_known, key, size) or await _once(key, size, None)
 
 
@@ -144,7 +145,7 @@ def claim(ids: Sequence[int], message: Message, *, lenient: bool) -> None:
 def _refuse(missing: Iterable[int]) -> None:
     for attachment_id in sorted(missing):
         complete = find(attachment_id).complete
-        msg = "Was sent with another message." if complete else "Is not complete yet."
+        msg = _("Was sent with another message.") if complete else _("Is not complete yet.")
         kind = "taken" if complete else "incomplete"
         raise Invalid(errors=[{"loc": ["body", "attachments"], "msg": msg, "type": kind}])
 
@@ -206,7 +207,7 @@ def _refuse_early(head: bytes, size: int) -> None:
         )
     limit = media.limit_for(mime_type)
     if size > limit:
-        raise TooLarge(f"At most {limit} bytes.", limit=limit)
+        raise TooLarge("At most {limit} bytes.", limit=limit)
 
 
 def _complete(attachment_id: int, clean: Clean) -> Attachment:

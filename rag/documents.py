@@ -77,7 +77,7 @@ def offer(parsed: Parsed, *, name: str, by: str, report: dict[str, Any]) -> Docu
     alone()
     newest = _versions(parsed, Kind.GUIDANCE).first()
     if newest is not None and newest.digest == parsed.digest:
-        raise SameAgain(f"Version {newest.version} has this very text.", document=newest.pk)
+        raise SameAgain(f"version {newest.version} has this very text", document=newest.pk)
     document = draft(parsed, kind=Kind.GUIDANCE, origin=name)
     document.uploaded_by, document.report = by, report
     document.save(update_fields=["uploaded_by", "report"])

@@ -12,6 +12,7 @@ import orjson
 from adrf.views import APIView
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponseBase
+from django.utils.translation import gettext as _
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
@@ -43,10 +44,10 @@ def _inner(request: Request) -> tuple[str, ASGIRequest]:
     """The request as the action's own door would have got it."""
     asked = uploads.json_of(request)
     if not isinstance(asked, dict) or not isinstance(asked.get("payload"), dict):
-        raise _refused("payload", "Send an action and a payload, which is an object.", "invalid")
+        raise _refused("payload", _("Send an action and a payload, which is an object."), "invalid")
     action = asked.get("action")
     if not isinstance(action, str) or action not in ACTIONS:
-        raise _refused("action", "There is no such action.", "unknown")
+        raise _refused("action", _("There is no such action."), "unknown")
     outer: Any = request._request
     inner: Any = _with_body(outer, f"/api/{action}", orjson.dumps(asked["payload"]))
     inner.identity, inner.identity_refused = outer.identity, outer.identity_refused

@@ -12,6 +12,7 @@ from uuid import UUID
 from adrf.views import APIView
 from django.conf import settings
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -215,7 +216,7 @@ def _translatable(name: str) -> str:
         raise NobodyOffers("no_provider")
     code = code_of(name)
     if code not in supported:
-        msg = "Nothing here translates into this language."
+        msg = _("Nothing here translates into this language.")
         error = {"loc": ["body", "target_language"], "msg": msg, "type": "unsupported"}
         raise Invalid(errors=[error], supported=supported)
     return code

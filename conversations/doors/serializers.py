@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.fields import empty
 
@@ -19,7 +20,7 @@ ATTACHMENTS_AT_ONCE = 4
 class LanguageField(serializers.CharField):
     """A language by any of its names, or `auto`."""
 
-    default_error_messages = {"unknown": "Unknown language; known are: {known}."}
+    default_error_messages = {"unknown": _("Unknown language; known are: {known}.")}
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)

@@ -134,7 +134,7 @@ class ChatSocket(AsyncWebsocketConsumer):
             return await self._authenticate(str(frame.get("token", "")))
         handler = self.HANDLERS.get(kind) if isinstance(kind, str) else None
         if handler is None:
-            raise Malformed(f"Unknown frame; known are: {', '.join(self.HANDLERS)}.")
+            raise Malformed("Unknown frame; known are: {known}.", known=", ".join(self.HANDLERS))
         self._spawn(self._answering(handler, frame))
 
     async def _answering(self, handler: Handler, frame: dict[str, Any]) -> None:
@@ -172,7 +172,7 @@ class ChatSocket(AsyncWebsocketConsumer):
     async def _join(self, frame: dict[str, Any]) -> None:
         conversation_id = checked(ConversationSerializer, frame)["conversation_id"]
         if len(self.joined) >= JOINED_AT_ONCE:
-            raise TooMany(f"At most {JOINED_AT_ONCE} conversations are joined at once.")
+            raise TooMany("At most {limit} conversations are joined at once.", limit=JOINED_AT_ONCE)
         if conversation_id not in self.joined:
             self.joined[conversation_id] = self._spawn(self._watching(conversation_id))
 

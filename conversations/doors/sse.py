@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 from django.http import StreamingHttpResponse
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from accounts import authentication
@@ -33,7 +34,7 @@ def offset_of(request: Request) -> int:
     given = request.query_params.get("offset", last or "0")
     if not given.isdecimal() or len(given) > 9:
         raise Invalid(
-            errors=[{"loc": ["query", "offset"], "msg": "Not an offset.", "type": "invalid"}]
+            errors=[{"loc": ["query", "offset"], "msg": _("Not an offset."), "type": "invalid"}]
         )
     return int(given)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 from adrf.views import APIView
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -146,4 +147,6 @@ def read_cursor(cursor: str | None) -> int:
             return last
     except (ValueError, TypeError, binascii.Error):
         pass
-    raise Invalid(errors=[{"loc": ["body", "cursor"], "msg": "Not a cursor.", "type": "invalid"}])
+    raise Invalid(
+        errors=[{"loc": ["body", "cursor"], "msg": _("Not a cursor."), "type": "invalid"}]
+    )

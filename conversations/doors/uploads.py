@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import MemoryFileUploadHandler
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from ai.media import from_base64
@@ -34,7 +35,7 @@ class Upload:
 
 
 def missing(name: str) -> Invalid:
-    error = {"loc": ["body", name], "msg": "This field is required.", "type": "required"}
+    error = {"loc": ["body", name], "msg": _("This field is required."), "type": "required"}
     return Invalid(errors=[error])
 
 
@@ -55,7 +56,7 @@ def _read(request: Request, names: tuple[str, ...], limit: int) -> Upload:
     else:
         upload = Upload(request._request.read(limit + 1), request.query_params.dict())
     if upload.data is not None and len(upload.data) > limit:
-        raise TooLarge(f"At most {limit} bytes.", limit=limit)
+        raise TooLarge("At most {limit} bytes.", limit=limit)
     return upload
 
 
@@ -76,12 +77,12 @@ def _from_form(request: Request) -> Upload:
 
 def _from_json(body: Any, names: tuple[str, ...], limit: int) -> Upload:
     if not isinstance(body, dict):
-        raise Invalid(errors=[{"loc": ["body"], "msg": "Send an object.", "type": "invalid"}])
+        raise Invalid(errors=[{"loc": ["body"], "msg": _("Send an object."), "type": "invalid"}])
     name = next((name for name in names if body.get(name) is not None), None)
     if name is None:
         return Upload(None, body)
     if not isinstance(body[name], str):
-        msg = "Send base64, or a data URL."
+        msg = _("Send base64, or a data URL.")
         raise Invalid(errors=[{"loc": ["body", name], "msg": msg, "type": "invalid"}])
     fields = {key: value for key, value in body.items() if key not in names}
     return Upload(from_base64(body[name], limit=limit), fields)

@@ -17,10 +17,17 @@ from carehelp import errors
 CATALOGUE = settings.LOCALE_PATHS[0] / "fr" / "LC_MESSAGES"
 OURS = ("accounts", "ai", "carehelp", "conversations", "rag", "triage")
 # What only an operator reads, in a terminal or a log.
-OPERATORS = ("carehelp/database", "carehelp/management", "ai/providers", "ai/management")
+OPERATORS = (
+    "carehelp/database",
+    "carehelp/secrets.py",
+    "carehelp/management",
+    "ai/providers",
+    "ai/management",
+)
 CALLS = {"_", "gettext", "gettext_lazy", "ngettext", "pgettext", "pgettext_lazy", "ngettext_lazy"}
 LITERAL = r"""u?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 SAID = re.compile(rf"(?<![a-z])(p|n)?(?:gettext|_)\({LITERAL}(?:,\s*{LITERAL})?")
+FILLED_IN = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
 UNFOLD = Path(unfold.__file__).parent
 EVERY_FORM = "\x04"
 
@@ -80,12 +87,23 @@ def titled(statement: ast.Assign) -> Iterator[str]:
 
 
 def in_errors(path: Path) -> Iterator[str]:
-    """Sentences raised on purpose: `as_problem` passes them to gettext."""
+    """Sentences raised on purpose: `as_problem` passes them to gettext, and fills in members."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and name_of(node) in error_classes() and node.args:
-            detail = getattr(node.args[0], "value", None)
+            given = node.args[0]
+            first = given.values[0] if isinstance(given, ast.JoinedStr) else given
+            detail = getattr(first, "value", None)
             if isinstance(detail, str) and detail[:1].isupper():
                 yield detail
+        elif isinstance(node, ast.Dict):
+            yield from messages(node)
+
+
+def messages(node: ast.Dict) -> Iterator[str]:
+    """`"msg": "…"` as it is: it should have been passed to gettext."""
+    for key, value in zip(node.keys, node.values, strict=True):
+        if getattr(key, "value", None) == "msg" and isinstance(value, ast.Constant):
+            yield value.value
 
 
 def in_template(path: Path) -> Iterator[str]:
@@ -162,5 +180,5 @@ def test_the_compiled_catalogue_is_the_written_one():
 
 def test_no_french_loses_what_is_filled_in():
     for msgid, text in written().items():
-        names = re.findall(r"%\(\w+\)[sd]", msgid if isinstance(msgid, str) else msgid[0])
-        assert set(re.findall(r"%\(\w+\)[sd]", text)) == set(names), msgid
+        said = msgid if isinstance(msgid, str) else msgid[0]
+        assert set(FILLED_IN.findall(text)) == set(FILLED_IN.findall(said)), msgid
