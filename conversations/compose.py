@@ -1,4 +1,7 @@
-"""An answer without a model: the section of our guidance that fits the question, cited.
+"""An answer without a model: what in our guidance answers the question, cited.
+
+Who asks for one fact reads the sentences that tell it first, then the section that fits and when to go
+for care; who asks for none, the section and when to go.
 
 Nothing is made up here: the sentences are a document's own, between a few frame sentences that say
 where they come from. Where nothing fits, the answer says so and gives the way to care.
@@ -7,12 +10,14 @@ where they come from. Where nothing fits, the answer says so and gives the way t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from conversations.wording import say
 from rag.intent import asks, sections_asked
+from rag.kinds import kind_asked
 from rag.search import GUIDANCE, RELEVANT, Passage
+from rag.sentences import SURE, Told, answering, units
 
 LONGEST = 120
 """Words in a composed answer, the advice included."""
@@ -24,8 +29,10 @@ SHORTEST_EXTRACT = 15
 TOLD = ("steps", "when_to_go", "home_care")
 """What answers somebody who asks nothing and only tells what is wrong."""
 
+LEAST_BESIDE = 12
+"""Words that are worth adding to sentences that answer already."""
+
 _NUMBER = re.compile(r"\[(\d+)\]")
-_UNIT = re.compile(r"\n|(?<=[.!?]) +(?=[^\W\d_])")
 
 FROM_GUIDANCE = {
     "fr": "D'après nos fiches, sans modèle d'IA{why} ({review}) :",
@@ -63,6 +70,13 @@ UNCLEAR = {
     "suck), go nearest hospital quick quick.",
 }
 """In place of the advice to say it in other words, where it was clear enough to be answered."""
+
+BUT = {
+    "fr": "{lacking} ; voici ce qu'elles disent.",
+    "en": "{lacking}; this is what it says.",
+    "pcm": "{lacking}; na this e talk.",
+}
+"""After the frame's colon: what was asked and is not in what was found."""
 
 IN_ENGLISH = "The paper dey for English only."
 IN_FRENCH = "The paper dey for French only."
@@ -112,22 +126,95 @@ def compose(
     enough: the danger signs then stand in few words. Who tells what is wrong gets them all.
     """
     guidance = [p for p in passages if p.kind == GUIDANCE]
+    kind = kind_asked(question)
+    told = answering(question, kind, guidance) if kind else []
     best = next((p for p in guidance if p.score >= RELEVANT), None)
+    if best is None and told and told[0].score >= SURE:
+        best = told[0].passage
     if best is None:
         return Composed(_paragraphs(advice, say(NOTHING, language)), [])
-    if unclear and asks(question):
+    if unclear and (asks(question) or kind):
         advice = say(UNCLEAR, language)
-    topic = [p for p in guidance if p.topic == best.topic]
-    first = _fitting(question, topic)
-    frame = _frame(first, language, reason)
+    topic = [p for p in guidance if p.topic == (told[0].passage.topic if told else best.topic)]
+    first = told[0].passage if told else _fitting(question, topic)
+    lacking = "" if told or kind is None else say(kind.lacking, language) if kind.lacking else ""
+    frame = _frame(first, language, reason, lacking)
     room = max(SHORTEST_EXTRACT, longest - _words(advice) - _words(frame) - 2)
+    parts = _told_first(question, told, topic, room) if told else _section(first, topic, room)
+    return _numbered(advice, frame, parts)
+
+
+Part = tuple[Passage, str]
+"""Words of a passage, as they stand in it."""
+
+
+def _numbered(advice: str, frame: str, parts: Sequence[Part]) -> Composed:
+    """Each part with the number of its passage; parts of one passage share it and a paragraph."""
+    cited: list[Passage] = []
+    paragraphs: list[str] = []
+    for passage, text in parts:
+        if cited and cited[-1] is passage:
+            paragraphs[-1] += f" {text} [{len(cited)}]"
+            continue
+        if passage not in cited:
+            cited.append(passage)
+        paragraphs.append(f"{text} [{cited.index(passage) + 1}]")
+    return Composed(_paragraphs(advice, frame, *paragraphs), cited)
+
+
+def _section(first: Passage, topic: Sequence[Passage], room: int) -> list[Part]:
+    """The section that was asked for, and when to go."""
     second = _beside(first, topic)
     extract, addition = _shared(first, second, room)
-    cited, parts = [first], [f"{extract} [1]"]
-    if second and addition:
-        cited.append(second)
-        parts.append(f"{addition} [2]")
-    return Composed(_paragraphs(advice, frame, *parts), cited)
+    return [(first, extract), *([(second, addition)] if second and addition else [])]
+
+
+def _told_first(
+    question: str, told: Sequence[Told], topic: Sequence[Passage], room: int
+) -> list[Part]:
+    """The sentences that answer, then what fits of the section that was asked for, and when to go."""
+    said = _joined(told, room)
+    room -= sum(_words(text) + 1 for _, text in said)
+    known = {unit.strip() for _, text in said for unit in units(text)}
+    beside = [_fitting(question, topic), _first(["when_to_go"], topic)]
+    rest = [_without(p, known) for p in {p.id: p for p in beside if p}.values()]
+    if room < LEAST_BESIDE or not rest:
+        return said
+    last = rest[-1] if len(rest) > 1 else None
+    extract, addition = _shared(rest[0], last, room)
+    parts = [(rest[0], extract)] if _words(extract) >= LEAST_BESIDE or not addition else []
+    parts += [(last, addition)] if last and addition else []
+    originals = {p.id: p for p in topic}
+    return said + [(originals[p.id], text) for p, text in parts if text and text != "…"]
+
+
+def _joined(told: Sequence[Told], room: int) -> list[Part]:
+    """As many as there is room for; neighbours in a passage in their order and as one."""
+    parts: list[Part] = []
+    before: Told | None = None
+    for one in told:
+        text = _NUMBER.sub(r"(\1)", one.text)
+        if parts and sum(_words(said) for _, said in parts) + _words(text) > room:
+            break
+        if before and before.passage is one.passage and one.place == before.place + 1:
+            parts[-1] = (one.passage, f"{parts[-1][1]} {text}")
+        elif _words(text) > room:
+            parts.append((one.passage, _cut(text, room)))
+        else:
+            parts.append((one.passage, text))
+        before = one
+    return parts
+
+
+def _without(passage: Passage, known: set[str]) -> Passage:
+    """The passage from the first sentence on that was not told yet, as far as it goes on unbroken."""
+    kept: list[str] = []
+    for unit in units(own_words(passage)):
+        if unit.strip() not in known:
+            kept.append(unit)
+        elif kept:
+            break
+    return replace(passage, text="".join(kept))
 
 
 def _fitting(question: str, topic: Sequence[Passage]) -> Passage:
@@ -136,7 +223,8 @@ def _fitting(question: str, topic: Sequence[Passage]) -> Passage:
     Somebody who only tells what is wrong is told what to do at once, or when to go for care.
     """
     sections = sections_asked(question) or (() if asks(question) else TOLD)
-    return _first(sections, topic) or topic[0]
+    whole = [p for p in topic if p.section != "facts"]
+    return _first(sections, topic) or (whole or topic)[0]
 
 
 def _beside(first: Passage, topic: Sequence[Passage]) -> Passage | None:
@@ -168,10 +256,12 @@ def own_words(passage: Passage) -> str:
     return _NUMBER.sub(r"(\1)", passage.text)
 
 
-def _frame(passage: Passage, language: str, reason: str | None) -> str:
+def _frame(passage: Passage, language: str, reason: str | None, lacking: str = "") -> str:
     why = say(WHY[reason], language) if reason in WHY else ""
     review = say(SIGNED if passage.signed else UNSIGNED, language)
     frame = say(FROM_GUIDANCE, language).format(why=why, review=review)
+    if lacking:
+        frame = f"{frame} {say(BUT, language).format(lacking=lacking)}"
     if passage.language == language:
         return frame
     return f"{_which_language(passage, language)} {frame}"
@@ -189,7 +279,7 @@ def _extract(text: str, room: int) -> str:
     Empty where not even the first fits, or only the line that introduces a list.
     """
     kept = ""
-    for unit in _units(text):
+    for unit in units(text):
         if _words(kept + unit) > room:
             break
         kept += unit
@@ -201,15 +291,6 @@ def _extract(text: str, room: int) -> str:
 
 def _cut(text: str, room: int) -> str:
     return " ".join(text.split()[:room]) + "…"
-
-
-def _units(text: str) -> Iterator[str]:
-    """Sentences and lines, each with the space or newline that followed it."""
-    start = 0
-    for gap in _UNIT.finditer(text):
-        yield text[start : gap.end()]
-        start = gap.end()
-    yield text[start:]
 
 
 def _words(text: str) -> int:

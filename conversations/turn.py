@@ -36,7 +36,7 @@ from conversations.models import Message
 from conversations.remember import Opened, SentTwiceAtOnce, open_turn
 from conversations.spoken import Spoken, spoken
 from conversations.understand import understand
-from rag.search import Passage, search
+from rag.search import LIMIT, Passage, search
 from triage import rulebook
 from triage.engine import Assessment, assess
 from triage.levels import Level
@@ -94,6 +94,7 @@ async def take_turn(
         turn.opened.question,
         language=turn.opened.language,
         budget_ms=WITH_A_MODEL_MS if ladder("chat_stream").ready() else WITHOUT_A_MODEL_MS,
+        whole=True,
     )
     async with slot(), aclosing(_answer(turn, passages)) as answering:
         async for event in answering:
@@ -252,7 +253,7 @@ def _accepted(opened: Opened) -> Accepted:
 async def _answer(turn: Turn, passages: list[Passage]) -> AsyncGenerator[TurnEvent, None]:
     """A model's answer where one can be had; whatever goes wrong, one that is composed."""
     try:
-        async with aclosing(_model_answer(turn, passages)) as answering:
+        async with aclosing(_model_answer(turn, passages[:LIMIT])) as answering:
             async for event in answering:
                 yield event
     except NobodyAnswered as nobody:

@@ -15,7 +15,16 @@ from django.utils.translation import gettext_lazy as _
 
 from carehelp.database.access import WRITE, Shared
 
-SECTIONS = ("overview", "signs", "steps", "home_care", "when_to_go", "do_not", "prevention")
+SECTIONS = (
+    "overview",
+    "signs",
+    "steps",
+    "home_care",
+    "when_to_go",
+    "do_not",
+    "prevention",
+    "facts",
+)
 
 
 class Kind(StrEnum):

@@ -24,7 +24,15 @@ from carehelp.errors import Unavailable
 from rag import embedding, vectors
 from rag.intent import UNSAID, sections_asked
 from rag.language import detect, in_english
-from rag.statement import DENSE_WEIGHT, NAMED, SETTINGS, parameters, passages
+from rag.statement import (
+    BESIDE,
+    DENSE_WEIGHT,
+    NAMED,
+    SETTINGS,
+    beside,
+    parameters,
+    passages,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +41,18 @@ LOCAL_STATISTICS = "local_statistics"
 RELEVANT = 0.5
 """The least score that counts as found: see docs/answers.md for the questions behind it."""
 
+NEAR = 0.3
+"""The least score at which a topic is worth reading for a sentence that answers."""
+
 NAMED_ADDS, NAMED_IS = 0.3, 0.75
 """What it adds to a passage's score that the question names its topic, and what that alone is worth,
 times the share of the question."""
+
+LIMIT = 5
+"""Passages that a model is given, and that are shown as found."""
+
+TOPICS = 2
+"""How many of the topics that count are read whole."""
 
 LONGEST_QUESTION = 4_000
 LONGEST_SNIPPET = 240
@@ -69,9 +86,16 @@ class Passage:
 
 
 async def search(
-    query: str, *, language: str = "auto", limit: int = 5, budget_ms: float = 150
+    query: str,
+    *,
+    language: str = "auto",
+    limit: int = LIMIT,
+    budget_ms: float = 150,
+    whole: bool = False,
 ) -> list[Passage]:
     """At most `limit` passages in `language` where they exist, guidance before local statistics.
+
+    `whole`: after them the other sections of the first topics, for who chooses sentences in them.
 
     Never raises for a database that is down, busy or late: it then finds nothing, and says so in the
     log.
@@ -87,7 +111,9 @@ async def search(
         # Not wait_for: in Python 3.11 it swallows a cancelling that comes with the result, and the
         # stopped turn would go on.
         async with asyncio.timeout(left):
-            return await run_as(find, question, language=wanted, limit=limit, vector=vector)
+            return await run_as(
+                find, question, language=wanted, limit=limit, vector=vector, whole=whole
+            )
     except TimeoutError:
         logger.warning("search took more than %d ms: answering without passages", budget_ms)
     except (DatabaseError, Unavailable) as error:
@@ -111,11 +137,33 @@ async def _vector(question: str, seconds: float) -> Sequence[float] | None:
 
 
 def find(
-    question: str, *, language: str, limit: int, vector: Sequence[float] | None = None
+    question: str,
+    *,
+    language: str,
+    limit: int,
+    vector: Sequence[float] | None = None,
+    whole: bool = False,
 ) -> list[Passage]:
     """The search itself, inside a transaction of the caller's."""
     found = [_passage(row) for row in rank(question, language, vector)]
-    return _chosen(found, sections_asked(question) or UNSAID, limit)
+    chosen = _chosen(found, sections_asked(question) or UNSAID, limit)
+    return chosen + _beside(chosen, language) if whole else chosen
+
+
+def _beside(chosen: Sequence[Passage], language: str) -> list[Passage]:
+    """What else the first topics say; the search itself may not have found it: score 0."""
+    relevant = [p.topic for p in chosen if p.kind == GUIDANCE and p.score >= NEAR]
+    topics = list(dict.fromkeys(relevant))[:TOPICS]
+    if not topics:
+        return []
+    asked = beside(topics, language, signed_only=settings.UNSIGNED_CONTENT == "hide")
+    with connections[login()].cursor() as cursor:
+        cursor.execute(BESIDE, asked)
+        names = [column.name for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    known = {passage.id for passage in chosen}
+    others = [_passage(row | {"fit": 0.0}) for row in rows if row["id"] not in known]
+    return sorted(others, key=lambda passage: topics.index(passage.topic))
 
 
 def rank(question: str, language: str, vector: Sequence[float] | None) -> list[dict[str, Any]]:

@@ -51,6 +51,20 @@ _COMPARED = (
 )
 
 
+MOST_BESIDE = 60
+BESIDE = (_SQL / "beside.sql").read_text(encoding="utf-8")
+
+
+def beside(topics: Sequence[str], language: str, *, signed_only: bool) -> dict[str, Any]:
+    """What `BESIDE` is executed with."""
+    return {
+        "topics": list(topics),
+        "languages": READ.get(language, ["fr"]),
+        "signed_only": signed_only,
+        "most": MOST_BESIDE,
+    }
+
+
 @cache
 def candidates(dimensions: int | None) -> str:
     """CTEs that end in `ranked (id, coverage, cosine, score)`; None: by words alone."""

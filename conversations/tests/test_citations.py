@@ -19,7 +19,9 @@ async def test_every_composed_claim_is_its_sources_own_words(guidance, split, se
     settings.EMBEDDINGS = "none"
     cited = 0
     for question in questions(split):
-        found = await search(question["text"], language=question["language"], budget_ms=10_000)
+        found = await search(
+            question["text"], language=question["language"], budget_ms=10_000, whole=True
+        )
         composed = compose(question["text"], found, language=question["language"])
         assert not_verbatim(composed) == [], question["text"]
         numbers = {number for claim in claims(composed.text) for number in claim.numbers}

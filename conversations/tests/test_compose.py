@@ -148,3 +148,29 @@ def test_when_to_go_has_its_place_beside_a_long_section():
 def test_a_number_in_a_document_does_not_look_like_ours():
     text = compose("les signes", [passage("signs", "Prouvé par [4] et [5].")], language="fr").text
     assert text.endswith("Prouvé par (4) et (5). [1]")
+
+
+FACTS = replace(
+    passage("prevention", "Le palu n'est pas contagieux. Le traitement du palu dure trois jours."),
+    id=9,
+    section="facts",
+)
+
+
+def test_the_sentence_that_answers_comes_before_the_section():
+    composed = compose("combien de temps dure le traitement", [*ALL, FACTS], language="fr")
+    lead = composed.text.split("\n\n")[1]
+    assert lead == "Le traitement du palu dure trois jours. [1]"
+    assert [p.section for p in composed.cited] == ["facts", "when_to_go"]
+
+
+def test_a_fact_that_does_not_stand_there_is_said_to_be_missing():
+    composed = compose("combien coûte le traitement", [*ALL, FACTS], language="fr")
+    assert "elles ne disent pas ce que cela coûte" in composed.text
+    assert composed.cited
+
+
+def test_a_sentence_that_surely_answers_is_told_though_the_search_was_not_sure():
+    unsure = [replace(p, score=0.3) for p in [*ALL, FACTS]]
+    assert "trois jours. [1]" in compose("le traitement dure combien", unsure, language="fr").text
+    assert compose("le mariage coûte combien", unsure, language="fr").text == NOTHING["fr"]

@@ -72,7 +72,7 @@ async def _answer(text: str, language: str) -> Composed | None:
     assessment, _ = assess(text, rulebook.current(), language=language)
     if assessment.level is Level.EMERGENCY:
         return None
-    passages = await search(text, language=language, budget_ms=PATIENCE_MS)
+    passages = await search(text, language=language, budget_ms=PATIENCE_MS, whole=True)
     advice = triage_json(assessment, language)["advice"]
     unclear = assessment.level is Level.UNKNOWN
     return compose(text, passages, language=language, advice=advice, unclear=unclear)
