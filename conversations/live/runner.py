@@ -62,7 +62,7 @@ class Runner:
         self.id = uuid.uuid4()
         self.replies: dict[int, LiveReply] = {}
         self.draining = False
-        self._beginning: dict[UUID, int] = {}
+        self._beginning: dict[asyncio.Future[Accepted], UUID] = {}
         self._slots = asyncio.Semaphore(settings.TURNS_RUNNING)
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewed = 0.0
@@ -130,11 +130,12 @@ class Runner:
         if self.draining:
             # On this connection it would reach this process again.
             raise Restarting(retry_after=5, headers={"Connection": "close"})
-        busy = len(self.replies) + sum(self._beginning.values())
-        if busy >= settings.TURNS_RUNNING + settings.TURNS_WAITING:
+        # One that is among the replies already has left the beginning, a moment before it is taken out.
+        whose = [user_id for begun, user_id in self._beginning.items() if not begun.done()]
+        whose += [live.user_id for live in self.replies.values()]
+        if len(whose) >= settings.TURNS_RUNNING + settings.TURNS_WAITING:
             raise Overloaded(retry_after=5)
-        mine = sum(1 for live in self.replies.values() if live.user_id == incoming.user_id)
-        if mine + self._beginning.get(incoming.user_id, 0) >= settings.TURNS_PER_USER:
+        if whose.count(incoming.user_id) >= settings.TURNS_PER_USER:
             raise TooMany("Too many answers at once; wait for one to end.", retry_after=5)
 
     async def _stop_others(self, incoming: Incoming) -> None:
@@ -147,16 +148,11 @@ class Runner:
 
     async def _begin(self, incoming: Incoming) -> Accepted:
         begun: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self._beginning[incoming.user_id] = self._beginning.get(incoming.user_id, 0) + 1
-        begun.add_done_callback(lambda _: self._forget_beginning(incoming.user_id))
+        self._beginning[begun] = incoming.user_id
+        begun.add_done_callback(self._beginning.pop)
         self._keep(self._run(incoming, begun))
         # A door may leave while this is being recorded; the turn goes on.
         return await asyncio.shield(begun)
-
-    def _forget_beginning(self, user_id: UUID) -> None:
-        self._beginning[user_id] -= 1
-        if not self._beginning[user_id]:
-            del self._beginning[user_id]
 
     async def _run(self, incoming: Incoming, begun: asyncio.Future[Accepted]) -> None:
         live: LiveReply | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from ai import ladder
 from ai.tests.contract_server import ContractServer, serving
 from carehelp.tests.people import SignUp
 from carehelp.tests.waiting import until
+from conversations.incoming import Incoming
 from conversations.live.runner import runner
 
 NEWBORN = "mon bébé de 3 semaines a de la fièvre et ne tète plus"
@@ -62,6 +64,26 @@ async def test_one_person_has_so_many_answers_at_once_and_danger_is_not_counted(
     assert (urgent["emergency"], urgent["status"]) == (True, "completed")
     assert (await ask(client, another)).json()["status"] == "completed"
     assert (await first).json()["status"] == "completed"
+
+
+async def test_a_turn_is_counted_once_at_every_moment_of_its_beginning(
+    client: httpx.AsyncClient, sign_up: SignUp, model: ContractServer, settings: Any
+) -> None:
+    settings.TURNS_PER_USER = 4
+    headers = await sign_up("store_history")
+    person = (await client.get("/api/users/me", headers=headers)).json()["id"]
+    fourth = Incoming(UUID(person), "Bonjour")
+
+    async def always_let_in() -> None:
+        while True:
+            runner()._admit(fourth)
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(always_let_in())
+    asked = [await asking(client, headers, model) for _ in range(3)]
+    assert not looking.done(), looking.exception()
+    looking.cancel()
+    assert {(await one).json()["status"] for one in asked} == {"completed"}
 
 
 async def test_a_process_answers_some_lets_some_wait_and_sheds_the_rest(

@@ -161,6 +161,12 @@ async def site(
         values = {key: value for key, value in urls.items() if key != "ADMIN"} | {
             "AI_CHAT": "lmstudio",
             "LMSTUDIO_BASE_URL": f"{model.url}/v1",
+            # All phones at once on the process that is left, on a machine that is slow: the model
+            # answers everybody, since an answer composed without it is not what is compared.
+            "AI_CONCURRENCY": "lmstudio=1000",
+            "AI_UNPROVEN_CALLS": "1000",
+            "AI_CONNECT_SECONDS": "30",
+            "AI_BETWEEN_WORDS_SECONDS": "60",
             "TURN_LEASE_SECONDS": str(lease),
             "REDIS_URL": "",
         }
