@@ -73,7 +73,11 @@ def current_key_number() -> int:
 
 
 def _belongs_to(column: str, user_id: UUID | str, uid: UUID | str) -> bytes:
-    return f"{column}:{UUID(str(user_id))}:{UUID(str(uid))}".encode()
+    return f"{column}:{_canonical(user_id)}:{_canonical(uid)}".encode()
+
+
+def _canonical(id: UUID | str) -> str:
+    return str(id if isinstance(id, UUID) else UUID(id))
 
 
 def _ring() -> dict[int, AESGCM]:

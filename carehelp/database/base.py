@@ -41,7 +41,8 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
             return
         claims = principal.claims if principal else ""
         try:
-            with self.wrap_database_errors:
+            # One round trip with BEGIN; what either says is known before the block ends.
+            with self.wrap_database_errors, self.connection.pipeline():
                 self.connection.execute(_APPLY, (claims, role))
         except BaseException:
             # Never go on without the identity.
