@@ -244,7 +244,7 @@ def _read_as(
     then = _established(before.signs, before.facts, rules)[1] if before.signs else 0
     new = present & ~then | rules.bits.mask(heard.signs)
     holding = [one for one in rules.candidates(present) if one.uses & new and one.holds(present)]
-    holding.sort(key=lambda one: (-one.rank, one.learned))
+    holding.sort(key=lambda one: (-one.rank, one.learned, one.place))
     matches = tuple(Match(one.rule, _words(one, heard, rules)) for one in holding)
     level, kind = _level(matches, heard, rules)
     situation = None

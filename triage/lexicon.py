@@ -34,7 +34,10 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """`marks` are the expressions about the telling; `wording` the texts that belong to no rule."""
+    """`marks` are the expressions about the telling; `wording` the texts that belong to no rule.
+
+    `leads` are the rules that speak before others of their level, the first of them first.
+    """
 
     signs: Mapping[str, Sign]
     marks: Mapping[str, tuple[str, ...]]
@@ -42,6 +45,7 @@ class Lexicon:
     forms: Mapping[str, str]
     ordinary: frozenset[str]
     wording: Mapping[str, Any]
+    leads: tuple[str, ...] = ()
 
 
 def load(folder: Path) -> Lexicon:
@@ -61,6 +65,7 @@ def load(folder: Path) -> Lexicon:
         forms={str(typed): str(meant or "") for typed, meant in reading["forms"].items()},
         ordinary=frozenset(" ".join(reading["ordinary"]).split()),
         wording=_one(folder / "wording.yaml"),
+        leads=tuple(_one(folder / "leads.yaml")["leads"]),
     )
 
 

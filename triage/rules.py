@@ -60,6 +60,7 @@ class Compiled:
     """A rule ready to be asked. `uses`: every bit that can help it to hold, `names` their signs.
 
     `learned`: it speaks for the learned signal, so a rule of the same level comes before it.
+    `place`: of rules of one level, the one with the lowest speaks.
     """
 
     rule: Rule
@@ -68,6 +69,7 @@ class Compiled:
     names: frozenset[str]
     rank: int
     learned: bool = False
+    place: int = 0
 
     def holds(self, present: int) -> bool:
         return all(clause.holds(present) for clause in self.clauses)
@@ -106,6 +108,7 @@ class RuleSet:
         self.signal = signal
         self.bits = Bits()
         self._inline: dict[str, list[str]] = {}
+        self._places = {name: i for i, name in enumerate(lexicon.leads)}
         self.rules = {rule.id: rule for rule in rules}
         self.derived = [self._derived(s) for s in lexicon.signs.values() if s.when is not None]
         self.compiled = [self._compile(r) for r in self.rules.values() if r.status == "active"]
@@ -156,7 +159,8 @@ class RuleSet:
             raise BadRule("holds for everything", rule=rule.id, file=rule.file, line=rule.line)
         names = frozenset(self.bits.names(uses))
         learned = bool(uses & self.bits.mask(LEARNED))
-        return Compiled(rule, clauses, uses, names, rule.level.rank, learned)
+        place = self._places.get(rule.id, len(self._places))
+        return Compiled(rule, clauses, uses, names, rule.level.rank, learned, place)
 
     def _indexed(self) -> dict[int, list[Compiled]]:
         """Rules by each bit of their first clause, without one of which they cannot hold."""
