@@ -22,7 +22,9 @@ def test_the_most_particular_rule_speaks(text, rule):
     assert found.speaker.id == rule
 
 
-@pytest.mark.parametrize("text", ["ça me brûle quand je pisse", "burning when I pee", "piss di burn me"])
+@pytest.mark.parametrize(
+    "text", ["ça me brûle quand je pisse", "burning when I pee", "piss di burn me"]
+)
 def test_burning_urine_is_no_burn(text):
     found = assess(text, rulebook.current())[0]
     assert not {"burn", "burn-severe", "burn-small"} & {match.id for match in found.matches}

@@ -16,15 +16,17 @@ class Command(BaseCommand):
     help = "Train the learned signal on the development messages, with the rules as they are now."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--messages", type=Path, nargs="+", default=MESSAGES, metavar="FILE"
-        )
+        parser.add_argument("--messages", type=Path, nargs="+", default=MESSAGES, metavar="FILE")
         parser.add_argument("--out", type=Path, default=signal.FILE, metavar="FILE")
 
     def handle(self, *args: Any, **options: Any) -> None:
         lessons = training.lessons(options["messages"], rulebook.shipped())
         opinions, measured = training.train(lessons)
-        signal.write(options["out"], opinions, {"messages": " ".join(path.name for path in options["messages"])})
+        signal.write(
+            options["out"],
+            opinions,
+            {"messages": " ".join(path.name for path in options["messages"])},
+        )
         for name, found in zip(signal.NAMES, measured, strict=True):
             self.stdout.write(
                 f"{name}, held out: {found['rules']} of {found['meant']} by the rules, "
