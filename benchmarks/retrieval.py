@@ -246,12 +246,14 @@ def measure(asked: list[tuple[str, str, list[float]]], rounds: int) -> dict[str,
     return {name: np.array(taken) for name, taken in times.items()}
 
 
-def nearest(vector: list[float], limit: int, ef_search: int = statement.EF_SEARCH) -> list[str]:
+def nearest(vector: list[float], limit: int, ef_search: int | None = None) -> list[str]:
+    """By the index alone, as a search tunes it or with another `ef_search`."""
     model = vectors.active()
     assert model is not None
     with connections["owner"].cursor() as cursor:
-        cursor.execute(statement.SETTINGS)
-        cursor.execute("SELECT set_config('hnsw.ef_search', %s, true)", [str(ef_search)])
+        cursor.execute(statement.tuning(model))
+        if ef_search is not None:
+            cursor.execute("SELECT set_config('hnsw.ef_search', %s, true)", [str(ef_search)])
         cursor.execute(
             ALONE.format(d=model.dimensions, limit=limit),
             {"model": model.name, "vector": vectors.as_text(vector)},
@@ -294,6 +296,7 @@ def main() -> None:
         timed("HNSW index built", lambda: vectors.switch(embedding.model_name()))
         with connections["owner"].cursor() as cursor:
             timed("VACUUM ANALYZE", lambda: cursor.execute("VACUUM ANALYZE"))
+            vectors.forget()
             cursor.execute(SIZES)
             for name, size in cursor.fetchall():
                 say(f"{name:34} {size / 1e6:9.1f} MB")
@@ -303,7 +306,7 @@ def main() -> None:
                 f"ef_search {ef_search:5} recall@10 {recall:.3f}   p50 {p50:.1f} ms   p95 {p95:.1f} ms"
             )
         times = measure(asked, options.rounds)
-        say(f"at ef_search {statement.EF_SEARCH}, each question in turn:")
+        say(f"at ef_search {statement.ef_search(vectors.active())}, each question in turn:")
         for name, taken in times.items():
             p50, p95 = np.percentile(taken, [50, 95])
             say(f"{name:12} p50 {p50:8.2f} ms   p95 {p95:8.2f} ms   ({len(taken)} questions)")

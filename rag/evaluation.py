@@ -166,7 +166,7 @@ def _fill(collection: Collection, kept: Path | None, progress: Progress) -> Acti
         model = _fill_vectors(kept, progress)
     with connections["owner"].cursor() as cursor:
         cursor.execute("ANALYZE rag_chunk")
-        cursor.execute(statement.SETTINGS)
+        cursor.execute(statement.tuning(model))
     return model
 
 

@@ -114,7 +114,7 @@ def _explained(
 
 def _rows(sql: str, asked: dict[str, Any], model: Active | None) -> list[dict[str, Any]]:
     with connections[login()].cursor() as cursor:
-        cursor.execute(statement.SETTINGS)
+        cursor.execute(statement.tuning(model))
         cursor.execute(statement.candidates(model.dimensions if model else None) + sql, asked)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

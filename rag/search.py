@@ -28,10 +28,10 @@ from rag.statement import (
     BESIDE,
     DENSE_WEIGHT,
     NAMED,
-    SETTINGS,
     beside,
     parameters,
     passages,
+    tuning,
 )
 
 logger = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ def rank(question: str, language: str, vector: Sequence[float] | None) -> list[d
         vector=vector,
     )
     with connections[login()].cursor() as cursor:
-        cursor.execute(SETTINGS)
+        cursor.execute(tuning(model))
         cursor.execute(passages(model.dimensions if model else None), asked)
         names = [column.name for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -35,14 +35,9 @@ PHRASE = 1.5
 READ = {"fr": ["fr"], "en": ["en"], "pcm": ["pcm", "en"]}
 """Languages that somebody who writes in one can read, best first; French for all others."""
 
-EF_SEARCH = 400
-"""Vectors that the index keeps in sight: more find more of what is nearest and take longer."""
-
-SETTINGS = (
-    f"SELECT set_config('jit', 'off', true), set_config('hnsw.ef_search', '{EF_SEARCH}', true), "
-    "set_config('hnsw.iterative_scan', 'strict_order', true)"
-)
-"""For the transaction of a search: its plan is costly on paper, which would wake the compiler."""
+EF_SEARCH, EF_SEARCH_MANY, MANY = 200, 600, 200_000
+"""How many vectors the index keeps in sight, and how many where it holds more than `MANY`: more find
+more of what is nearest and take longer. docs/retrieval.md has the curves."""
 
 _SQL = Path(__file__).parent / "sql"
 _NO_VECTOR = "SELECT NULL::bigint AS id, NULL::float8 AS cosine WHERE false"
@@ -63,6 +58,19 @@ def beside(topics: Sequence[str], language: str, *, signed_only: bool) -> dict[s
         "signed_only": signed_only,
         "most": MOST_BESIDE,
     }
+
+
+def tuning(model: Active | None) -> str:
+    """For the transaction of a search: its plan is costly on paper, which would wake the compiler."""
+    return (
+        "SELECT set_config('jit', 'off', true), "
+        f"set_config('hnsw.ef_search', '{ef_search(model)}', true), "
+        "set_config('hnsw.iterative_scan', 'strict_order', true)"
+    )
+
+
+def ef_search(model: Active | None) -> int:
+    return EF_SEARCH_MANY if model is not None and model.size > MANY else EF_SEARCH
 
 
 @cache

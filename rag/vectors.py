@@ -77,6 +77,8 @@ class Active:
     name: str
     dimensions: int
     least_cosine: float = 0.0
+    size: int = 0
+    """About how many vectors are kept, as Postgres estimates."""
 
 
 _remembered: dict[str, tuple[float, Active | None]] = {}
@@ -88,9 +90,15 @@ def active() -> Active | None:
     asked_at, known = _remembered.get(alias, (float("-inf"), None))
     if time.monotonic() - asked_at > REMEMBERED_SECONDS:
         row = EmbeddingModel.objects.filter(active=True).first() if available() else None
-        known = Active(row.name, row.dimensions, row.least_cosine) if row else None
+        known = Active(row.name, row.dimensions, row.least_cosine, _size()) if row else None
         _remembered[alias] = (time.monotonic(), known)
     return known
+
+
+def _size() -> int:
+    with connections[login()].cursor() as cursor:
+        cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = 'rag_vector'::regclass")
+        return int(cursor.fetchone()[0])
 
 
 def forget() -> None:

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import connections, transaction
 
 from ai.tests.contract_server import ContractServer, serving
 from carehelp.database.identity import run_as, through
-from rag import embedding, vectors
+from rag import embedding, statement, vectors
 from rag.ingest import ingest
 from rag.models import EmbeddingModel
 from rag.search import search
@@ -79,6 +79,23 @@ async def test_another_model_is_filled_beside_the_first_and_switched_at_the_end(
     models, counted = await known()
     assert models == {LOCAL: True, OTHER: False}
     assert counted[LOCAL] == 2
+
+
+def test_where_there_are_very_many_vectors_the_index_looks_further(as_owner, folder, monkeypatch):
+    def ef_search() -> str:
+        with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
+            cursor.execute(statement.tuning(vectors.active()))
+            cursor.execute("SHOW hnsw.ef_search")
+            return cursor.fetchone()[0]
+
+    with as_owner:
+        ingest([folder])
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("ANALYZE rag_vector")
+        vectors.forget()
+        assert ef_search() == "200"
+        monkeypatch.setattr("rag.statement.MANY", 1)
+        assert ef_search() == "600"
 
 
 async def test_half_a_set_of_vectors_is_not_searched(database, folder, other, settings):
