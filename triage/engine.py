@@ -6,7 +6,7 @@ rules. The worst match wins, every match is kept as a reason, and nothing here e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -245,7 +245,8 @@ def _read_as(
     new = present & ~then | rules.bits.mask(heard.signs)
     holding = [one for one in rules.candidates(present) if one.uses & new and one.holds(present)]
     holding.sort(key=lambda one: (-one.rank, one.learned, one.place))
-    matches = tuple(Match(one.rule, _words(one, heard, rules)) for one in holding)
+    said = _said(heard) if holding else ()
+    matches = tuple(Match(one.rule, _words(one, said)) for one in holding)
     level, kind = _level(matches, heard, rules)
     situation = None
     if before.level is Level.EMERGENCY and not matches and level is not Level.EMERGENCY:
@@ -295,13 +296,18 @@ def _established(
     return frozenset(found), present
 
 
-def _words(one: Compiled, heard: _Heard, rules: RuleSet) -> tuple[str, ...]:
-    said = [
-        heard.found.words.between(hit.first, hit.after)
+def _said(heard: _Heard) -> list[tuple[str, str]]:
+    """The signs that are there, each with the words that say so."""
+    between = heard.found.words.between
+    return [
+        (hit.name, between(hit.first, hit.after))
         for hit, standing in heard.hits
-        if standing is Standing.PRESENT and hit.name in one.names
+        if standing is Standing.PRESENT
     ]
-    return tuple(dict.fromkeys(said))
+
+
+def _words(one: Compiled, said: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([words for name, words in said if name in one.names]))
 
 
 def _level(matches: Sequence[Match], heard: _Heard, rules: RuleSet) -> tuple[Level, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from triage import expressions, text, worked_out
 from triage.prefilter import Prefilter
@@ -16,6 +17,7 @@ from triage.spelling import Spelling
 from triage.text import Words, word_set
 
 _MOST = 6
+_REMEMBERED = 4_096
 _WINDOW, _OVERLAP = 60, 24
 _ENDS = frozenset(".,?")
 _NEGATIVE_WORDS = word_set(
@@ -25,14 +27,17 @@ _DENYING = _NEGATIVE_WORDS - {"plus"}
 """Words that can only deny; "plus" may also be "more"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """An expression found: word indices [first, after). `negating`: it brought its own "not"."""
 
     name: str
     first: int
     after: int
     negating: bool
+
+
+_Part = tuple[bool, str, int, int, bool]
+"""What stands in a stretch: whether it is a mark, and what a `Hit` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +95,35 @@ class Reader:
             memory,
         )
         self.groups = writer.groups
+        self._read: dict[tuple[str, ...], tuple[_Part, ...]] = {}
 
     def read(self, message: str) -> Found:
-        words = text.as_words(text.tokens(message, self.spelling))
+        words = tuple(text.tokens(message, self.spelling))
         signs: dict[Hit, None] = {}
         marks: dict[str, dict[Hit, None]] = {}
-        read: dict[tuple[str, ...], list[tuple[Entry, Hit]]] = {}
-        for first, after, start, end in _stretches(words):
-            said = words.words[first:after]
-            if said not in read:
-                read[said] = list(self._hits(words.joined, said, start, end))
-            for entry, hit in read[said]:
-                kept = marks.setdefault(entry.name, {}) if entry.is_mark else signs
-                kept[_moved(hit, first)] = None
-        return Found(words, tuple(signs), {name: tuple(hits) for name, hits in marks.items()})
+        for first, after in _stretches(words):
+            said = words[first:after]
+            found = self._read.get(said)
+            for is_mark, name, at, end, negating in self._meet(said) if found is None else found:
+                hit = Hit(name, first + at, first + end, negating)
+                if is_mark:
+                    marks.setdefault(name, {})[hit] = None
+                else:
+                    signs[hit] = None
+        return Found(
+            text.Words(words), tuple(signs), {name: tuple(hits) for name, hits in marks.items()}
+        )
 
-    def _hits(
-        self, joined: bytes, said: tuple[str, ...], start: int, end: int
-    ) -> Iterator[tuple[Entry, Hit]]:
-        """What stands in one stretch; its hits count from the stretch's first word."""
+    def _meet(self, said: tuple[str, ...]) -> tuple[_Part, ...]:
+        """What stands in a stretch, counted from its first word, and remembered."""
+        joined = f" {' '.join(said)} ".encode("ascii", "replace")
+        found: dict[_Part, None] = {}
         for index in self._prefilter.candidates(said):
-            entry = self.entries[index]
-            for hit in _locate(entry, joined, said, start, end):
-                yield entry, hit
+            found.update(dict.fromkeys(_locate(self.entries[index], joined, said)))
+        if len(self._read) >= _REMEMBERED:
+            self._read.clear()
+        self._read[said] = tuple(found)
+        return self._read[said]
 
     def strangers(self, words: Words) -> tuple[int, int]:
         """How many words nobody here knows, of how many."""
@@ -134,48 +145,29 @@ def _negates(compiled: bytes) -> bool:
 _SEPARATORS = bytes.maketrans(b"()|?", b"    ")
 
 
-def _stretches(words: Words) -> Iterator[tuple[int, int, int, int]]:
-    """What no expression reaches beyond: from one stop or comma to the next, or so many words.
-
-    As word indices and as bytes of `joined`, the spaces around it included.
-    """
-    first, start = 0, 0
-    for i, word in enumerate((*words.words, ".")):
-        if word in _ENDS:
-            if i > first:
-                yield from _windows(words.words, first, i, start)
-            start += sum(map(len, words.words[first : i + 1])) + i + 1 - first
-            first = i + 1
+def _stretches(words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """What no expression reaches beyond: from one stop or comma to the next, or so many words."""
+    first = 0
+    for end in [i for i, word in enumerate(words) if word in _ENDS] + [len(words)]:
+        while end - first > _WINDOW:
+            yield first, first + _WINDOW
+            first += _WINDOW - _OVERLAP
+        if end > first:
+            yield first, end
+        first = end + 1
 
 
-def _windows(
-    words: Sequence[str], first: int, after: int, start: int
-) -> Iterator[tuple[int, int, int, int]]:
-    """A stretch of words, or where it is long windows over it that overlap."""
-    while True:
-        last = min(first + _WINDOW, after)
-        length = sum(map(len, words[first:last])) + last - first
-        yield first, last, start, start + length + 1
-        if last == after:
-            return
-        step = _WINDOW - _OVERLAP
-        start += sum(map(len, words[first : first + step])) + step
-        first += step
-
-
-def _locate(
-    entry: Entry, joined: bytes, said: Sequence[str], start: int, end: int
-) -> Iterator[Hit]:
-    """Where an expression stands in the stretch between two bytes."""
-    begin = start
+def _locate(entry: Entry, joined: bytes, said: Sequence[str]) -> Iterator[_Part]:
+    """Where an expression stands in a stretch."""
+    start, end = 0, len(joined)
     for _ in range(_MOST):
         found, stop = entry.find(joined, start, end)
         if found < 0:
             return
-        at = joined.count(b" ", begin, found + 1) - 1
-        after = joined.count(b" ", begin, stop)
+        at = joined.count(b" ", 0, found + 1) - 1
+        after = joined.count(b" ", 0, stop)
         negating = entry.negating and _brings_its_own_no(entry, said[at:after])
-        yield Hit(entry.name, at, after, negating)
+        yield entry.is_mark, entry.name, at, after, negating
         start = stop
 
 
@@ -189,10 +181,6 @@ def _brings_its_own_no(entry: Entry, said: Sequence[str]) -> bool:
     without = f" {' '.join(left)} ".encode("ascii", "replace")
     first, after = entry.find(without, 0, len(without))
     return not (0 <= first <= 1 and after >= len(without) - 1)
-
-
-def _moved(hit: Hit, by: int) -> Hit:
-    return Hit(hit.name, hit.first + by, hit.after + by, hit.negating) if by else hit
 
 
 def _spelling(

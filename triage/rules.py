@@ -72,13 +72,16 @@ class Compiled:
     place: int = 0
 
     def holds(self, present: int) -> bool:
-        return all(clause.holds(present) for clause in self.clauses)
+        for clause in self.clauses:
+            if not (present & clause.wanted or clause.unwanted & ~present):
+                return False
+        return True
 
     def missing(self, present: int) -> int:
         """The bits of which one would make it hold: those of its only unsatisfied clause."""
         missing = 0
         for clause in self.clauses:
-            if not clause.holds(present):
+            if not (present & clause.wanted or clause.unwanted & ~present):
                 if missing:
                     return 0
                 missing = clause.wanted
@@ -95,7 +98,10 @@ class Derived:
     adds: int
 
     def holds(self, present: int) -> bool:
-        return all(clause.holds(present) for clause in self.clauses)
+        for clause in self.clauses:
+            if not (present & clause.wanted or clause.unwanted & ~present):
+                return False
+        return True
 
 
 class RuleSet:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 
+from triage.text import unstretched
+
 _SHORTEST = 5
 _LONGEST = 18
 _STEM = 4
@@ -39,8 +41,8 @@ def by_ear(word: str) -> str:
     return word
 
 
-class Spelling:
-    """Calling it gives the canonical form of one folded word: one word, several, or none.
+class Spelling(dict[str, str]):
+    """From one folded word to its canonical form, worked out when first met: one word, several, or none.
 
     `forms` are SMS and local spellings written out, `targets` the words worth repairing towards,
     `stems` beginnings of words that are right as they are, `ordinary` the words left alone.
@@ -53,6 +55,7 @@ class Spelling:
         stems: Iterable[str],
         ordinary: Iterable[str],
     ) -> None:
+        super().__init__()
         self._stems = frozenset(stem for stem in stems if len(stem) >= _STEM)
         targets = frozenset(targets)
         self._known = {word: word for word in ordinary} | {word: word for word in targets}
@@ -66,23 +69,17 @@ class Spelling:
             if _SHORTEST <= len(word) <= _LONGEST:
                 for part in _deletions(word):
                     self._near[part] = (*self._near.get(part, ()), word)
-        self._memo: dict[str, str] = {}
 
-    def __call__(self, word: str) -> str:
-        known = self._known.get(word)
-        return self._remembered(word) if known is None else known
+    def __missing__(self, word: str) -> str:
+        if len(self) >= _MEMO:
+            self.clear()
+        plain = unstretched(word)
+        known = self._known.get(plain)
+        form = self[word] = self._repair(plain) if known is None else known
+        return form
 
     def knows(self, word: str) -> bool:
         return word in self._known or word.isdigit()
-
-    def _remembered(self, word: str) -> str:
-        found = self._memo.get(word)
-        if found is None:
-            found = self._repair(word)
-            if len(self._memo) >= _MEMO:
-                self._memo.clear()
-            self._memo[word] = found
-        return found
 
     def _repair(self, word: str) -> str:
         if not 4 <= len(word) <= _LONGEST or not word.isalpha():

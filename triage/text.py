@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,14 +24,18 @@ _SIGNS = str.maketrans(
         "+": " plus ", "%": " percent ", "&": " et ", "ß": "ss", "º": "°",
     }
 )  # fmt: skip
+_MOST_KNOWN = 4_096
+_STRANGE = re.compile(r"[^\x00-\x7f]+")
 _ASCII_SIGNS = re.compile(r"[;!()\[\]+%&]|\.\.")
 _STRETCHED = re.compile(r"([a-z])\1{2,}")
+_TOUCHING = re.compile(r"[0-9](?:[a-z]|(?<=[a-z].))")
 _MIXED = re.compile(r"\b(?:[a-z]+\d|\d+[a-z])[a-z0-9]*")
 _LETTER_DIGIT = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
 _DEGREES = re.compile(r"(\d) ?(?:°|deg|c(?=\d)|degres?(?= ?\d)) ?(\d)(?!\d)")
 _DECIMAL = re.compile(r"(?<=\d),(?=\d)")
 _OVER = re.compile(r"(\d{1,3}) ?(?:/|sur|over) ?(\d{1,3})")
 _TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[./]\d+)*|[.,?]")
+_ASCII_TOKEN = re.compile(r"[a-z]+|[0-9]+(?:[./][0-9]+)*|[.,?]")
 _DIGIT = re.compile(r"[0-9]")
 _LEET = str.maketrans("013457@$", "oieastas")
 _BORN = re.compile(r"\bn(?:é|e\u0301)e?s?\b")
@@ -48,7 +51,7 @@ def word_set(text: str) -> frozenset[str]:
 class Spell(Protocol):
     """What knows the canonical form of a folded word (`triage.spelling.Spelling`)."""
 
-    def __call__(self, word: str, /) -> str: ...
+    def __getitem__(self, word: str, /) -> str: ...
     def knows(self, word: str, /) -> bool: ...
 
 
@@ -57,8 +60,9 @@ def fold(text: str) -> str:
     text = text[:LONGEST].casefold()
     if not text.isascii():
         text = _BORN.sub("born", text)
-        text = unicodedata.normalize("NFKD", text.translate(_SIGNS)).translate(_MARKS)
-        text = text.replace("\u2044", "/")
+        text = _STRANGE.sub(_plain, text)
+        if _ASCII_SIGNS.search(text):
+            text = text.translate(_SIGNS)
     if _ASCII_SIGNS.search(text):
         text = text.replace("...", " , ").replace("..", " , ").translate(_SIGNS)
     if "nouve" in text:
@@ -66,24 +70,31 @@ def fold(text: str) -> str:
     return text
 
 
+def _plain(found: re.Match[str]) -> str:
+    """Letters without their accents, and signs of one kind."""
+    strange = found.group()
+    plain = _known.get(strange)
+    if plain is None:
+        spread = unicodedata.normalize("NFKD", strange.translate(_SIGNS))
+        plain = spread.translate(_MARKS).replace("\u2044", "/")
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[strange] = plain
+    return plain
+
+
+_known: dict[str, str] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The canonical words of a text, and where each came from.
-
-    `source[i]` is the index of the token of the original text that `words[i]` was read from.
-    """
+    """The canonical words of a text."""
 
     words: tuple[str, ...]
-    joined: bytes
-
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """Word indices [first, after) of a byte span of `joined`."""
-        first = self.joined.count(b" ", 0, start + 1) - 1
-        return max(first, 0), self.joined.count(b" ", 0, end)
 
     @property
     def text(self) -> str:
-        return self.joined.decode("ascii").strip()
+        return " ".join(self.words).encode("ascii", "replace").decode("ascii")
 
     def between(self, first: int, after: int) -> str:
         return " ".join(self.words[first:after])
@@ -106,14 +117,17 @@ def tokens(text: str, spell: Spell | None = None) -> list[str]:
     text = fold(text)
     if "'" in text:
         text = without_contractions(text)
-    if _STRETCHED.search(text):
-        text = _STRETCHED.sub(r"\1", text)
     if _DIGIT.search(text):
-        text = _digits(text, spell)
-    found = _TOKEN.findall(text)
+        text = _digits(unstretched(text), spell)
+    found = (_ASCII_TOKEN if text.isascii() else _TOKEN).findall(text)
     if spell is None:
-        return [word for word in found if word not in _DROPPED]
-    return " ".join(map(spell, found)).split()
+        return [word for word in map(unstretched, found) if word not in _DROPPED]
+    return " ".join(map(spell.__getitem__, found)).split()
+
+
+def unstretched(text: str) -> str:
+    """ "respiiiire" is "respire"."""
+    return _STRETCHED.sub(r"\1", text)
 
 
 def without_contractions(text: str) -> str:
@@ -122,10 +136,15 @@ def without_contractions(text: str) -> str:
 
 
 def _digits(text: str, spell: Spell | None) -> str:
-    text = _DECIMAL.sub(".", text)
-    text = _DEGREES.sub(r"\1.\2", text).replace("°", " degres ")
-    text = _OVER.sub(r"\1/\2", text)
-    return _MIXED.sub(lambda found: _unmixed(found.group(), spell), text)
+    if "," in text:
+        text = _DECIMAL.sub(".", text)
+    if "°" in text or "deg" in text or _TOUCHING.search(text):
+        text = _DEGREES.sub(r"\1.\2", text).replace("°", " degres ")
+    if "/" in text or "sur" in text or "over" in text:
+        text = _OVER.sub(r"\1/\2", text)
+    if _TOUCHING.search(text):
+        text = _MIXED.sub(lambda found: _unmixed(found.group(), spell), text)
+    return text
 
 
 def _unmixed(word: str, spell: Spell | None) -> str:
@@ -133,10 +152,5 @@ def _unmixed(word: str, spell: Spell | None) -> str:
     if spell is not None:
         for form in (word, word.translate(_LEET)):
             if spell.knows(form):
-                return spell(form)
+                return spell[form]
     return _LETTER_DIGIT.sub(" ", word)
-
-
-def as_words(found: Sequence[str]) -> Words:
-    joined = " " + " ".join(found) + " "
-    return Words(tuple(found), joined.encode("ascii", "replace"))
