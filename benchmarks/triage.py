@@ -1,9 +1,10 @@
 """Triage of messages of 300 characters, and of hostile ones of 4,000: `python -m benchmarks.triage`.
 
-Every message is read for the first time: distinct messages, after as many others to warm the
-automata, as a server is warm. The baseline of the same run is one `re` alternation of two hundred
-literal phrases searched in the same folded texts: what the simplest list of red flags costs, and
-it neither normalises nor negates. Absolute times belong to the machine; ratios travel.
+A server is warm: it has read two thousand messages made of half of the files of messages. Those
+measured are made of the other half, so that no stretch of them was read before; then they are read
+once more, as `evaluate_triage` times them. The baseline of the same run is one `re` alternation of
+two hundred literal phrases searched in the same folded texts: what the simplest list of red flags
+costs, and it neither normalises nor negates. Absolute times belong to the machine; ratios travel.
 """
 
 from __future__ import annotations
@@ -26,10 +27,15 @@ PHRASES = 200
 GOAL_US, GOAL_HOSTILE_US = 100, 2_000
 
 
-def written() -> list[str]:
+def written() -> tuple[list[str], list[str]]:
+    """The messages of every other file of messages, and those of the rest."""
     path = rulebook.FIXTURES / "triage_messages" / "development.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["text"] for line in lines]
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    halves = set(sorted({line["authored"] for line in lines})[::2])
+    return (
+        [line["text"] for line in lines if line["authored"] in halves],
+        [line["text"] for line in lines if line["authored"] not in halves],
+    )
 
 
 def of_length(messages: Sequence[str], length: int, count: int, seed: int) -> list[str]:
@@ -66,7 +72,7 @@ def hostile(rules: RuleSet) -> dict[str, str]:
         "quantifier bait": "(a+)+$ [[[ {0,99} " * LONG,
     }
     long_ones = {
-        "real messages": of_length(written(), LONG, 1, SEED)[0],
+        "real messages": of_length(written()[1], LONG, 1, SEED)[0],
         "every word there is": everything,
     }
     return {name: kind[:LONG] for name, kind in (kinds | long_ones).items()}
@@ -105,25 +111,30 @@ def report(name: str, times: Sequence[float]) -> None:
 
 def main() -> None:
     rules = rulebook.current()
-    messages = written()
+    before, messages = written()
 
     def read(message: str) -> object:
         return assess(message, rules)
 
-    timed(read, of_length(messages, LENGTH, 2_000, SEED))
-    fresh = of_length(messages, LENGTH, 1_000, SEED + 1)
-    ours, simple = timed(read, fresh), timed(baseline(rules), fresh)
+    timed(read, of_length(before, LENGTH, 2_000, SEED))
+    texts = of_length(messages, LENGTH, 500, SEED + 1)
+    long_ones = hostile(rules)
+    first, again = timed(read, texts), timed(read, texts)
+    simple = timed(baseline(rules), texts)
     print(f"{len(rules.compiled)} rules, {len(rules.reader.entries)} expressions")
     print(f"{'microseconds':32} {'median':>10} {'p99':>10} {'best':>10}")
-    report(f"triage, {LENGTH} characters", ours)
-    report(f"triage, as they come (~{int(median(map(len, messages)))})", timed(read, messages))
-    report("reading alone", timed(rules.reader.read, fresh))
+    report(f"{LENGTH} characters, first time", first)
+    report(f"{LENGTH} characters, again", again)
+    report(f"reading alone, {LENGTH}, again", timed(rules.reader.read, texts))
+    report(f"as they come (~{int(median(map(len, messages)))}), again", timed(read, messages))
     report(f"baseline: re, {PHRASES} phrases", simple)
-    print(f"ratio to the baseline {median(ours) / median(simple):.2f}; asked: {GOAL_US} µs")
-    print(f"\nhostile, {LONG} characters, best and worst of five; asked: {GOAL_HOSTILE_US} µs")
-    for name, kind in hostile(rules).items():
-        times = sorted(timed(read, [kind] * 6)[1:])
-        print(f"{name:32} {times[0]:10.0f} {times[-1]:10.0f}")
+    print(f"ratio to the baseline {median(again) / median(simple):.2f}; asked: {GOAL_US} µs")
+    print(
+        f"\nhostile, {LONG} characters, first time and best of five more; asked: {GOAL_HOSTILE_US} µs"
+    )
+    for name, kind in long_ones.items():
+        times = timed(read, [kind] * 6)
+        print(f"{name:32} {times[0]:10.0f} {min(times[1:]):10.0f}")
     print(f"\n{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB at most")
 
 

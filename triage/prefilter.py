@@ -51,6 +51,12 @@ class Prefilter:
         for index, pattern in enumerate(patterns):
             found = sorted(set(memory[pattern]), key=commonness)
             self._require(index, found[:_DEMANDS])
+        self._longest = max((len(what) for _, what in self._atoms), default=0)
+        self._pieces = [
+            (what, bits)
+            for (how, what), bits in self._atoms.items()
+            if how == "has" and (how, what) != _NUMBER
+        ]
 
     def _require(self, index: int, found: Sequence[Demand]) -> None:
         for nth in range(_DEMANDS):
@@ -77,10 +83,11 @@ class Prefilter:
     def _met(self, word: str) -> int:
         """The demands that a word meets, as bits."""
         mask, atoms = self._atoms.get(("is", word), 0), self._atoms
-        for end in range(1, len(word) + 1):
+        for end in range(1, min(len(word), self._longest) + 1):
             mask |= atoms.get(("starts", word[:end]), 0)
-            for start in range(end):
-                mask |= atoms.get(("has", word[start:end]), 0)
+        for piece, bits in self._pieces:
+            if piece in word:
+                mask |= bits
         if not word.isalpha() and any(letter.isdigit() for letter in word):
             mask |= atoms.get(_NUMBER, 0)
         if len(self._memo) >= _MEMO:

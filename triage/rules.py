@@ -72,16 +72,13 @@ class Compiled:
     place: int = 0
 
     def holds(self, present: int) -> bool:
-        for clause in self.clauses:
-            if not (present & clause.wanted or clause.unwanted & ~present):
-                return False
-        return True
+        return all(clause.holds(present) for clause in self.clauses)
 
     def missing(self, present: int) -> int:
         """The bits of which one would make it hold: those of its only unsatisfied clause."""
         missing = 0
         for clause in self.clauses:
-            if not (present & clause.wanted or clause.unwanted & ~present):
+            if not clause.holds(present):
                 if missing:
                     return 0
                 missing = clause.wanted
@@ -98,10 +95,7 @@ class Derived:
     adds: int
 
     def holds(self, present: int) -> bool:
-        for clause in self.clauses:
-            if not (present & clause.wanted or clause.unwanted & ~present):
-                return False
-        return True
+        return all(clause.holds(present) for clause in self.clauses)
 
 
 class RuleSet:

@@ -1,5 +1,7 @@
 """Whatever is written: triage answers, the danger in it is heard, and nothing calms it."""
 
+from time import thread_time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,3 +76,11 @@ def test_what_was_reached_is_never_lowered_by_what_is_said_next(text):
 )
 def test_long_hostile_text_is_answered(text):
     assert level(text) in Level
+
+
+@pytest.mark.parametrize("text", ["jaimalauventreetjevomis" * 174, "é̀̂ç" * 1000])
+def test_one_endless_word_stalls_nothing(text):
+    """Milliseconds; where every piece of a word is looked up it takes seconds."""
+    started = thread_time()
+    level(text)
+    assert thread_time() - started < 0.5
