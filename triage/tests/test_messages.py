@@ -16,7 +16,7 @@ from triage.levels import Level
 from triage.tests.variants import BESIDE, DENIED, variants
 
 MESSAGES = rulebook.FIXTURES / "triage_messages"
-CAUGHT = {"fr": 0.85, "en": 0.84, "pcm": 0.88, "cfr": 0.83}
+CAUGHT = {"fr": 0.85, "en": 0.87, "pcm": 0.895, "cfr": 0.87}
 
 
 @cache
@@ -44,27 +44,27 @@ def test_hardly_an_emergency_is_called_self_care():
 
 
 def test_few_are_called_less_urgent_than_they_are():
-    assert figures("test")["under_triage"]["rate"] <= 0.11
+    assert figures("test")["under_triage"]["rate"] <= 0.095
 
 
 def test_few_low_risk_messages_are_called_emergencies():
-    assert figures("test")["low_risk_called_emergency"]["rate"] <= 0.125
+    assert figures("test")["low_risk_called_emergency"]["rate"] <= 0.12
 
 
 def test_few_hard_negatives_are_called_emergencies():
-    assert figures("test", kind="hard_negative")["low_risk_called_emergency"]["rate"] <= 0.185
+    assert figures("test", kind="hard_negative")["low_risk_called_emergency"]["rate"] <= 0.18
 
 
 def test_dialogues_end_where_their_worst_subject_stands():
     found = figures("dialogues_test")
-    assert found["emergencies_caught"]["rate"] >= 0.74
-    assert found["under_triage"]["rate"] <= 0.20
+    assert found["emergencies_caught"]["rate"] >= 0.77
+    assert found["under_triage"]["rate"] <= 0.18
 
 
 def test_vignettes_of_clinicians_are_read():
     found = figures("semigran45")
     assert found["emergencies_caught"]["hits"] >= 14
-    assert found["right"]["rate"] >= 0.48
+    assert found["right"]["rate"] >= 0.52
 
 
 @cache
