@@ -69,21 +69,7 @@ _GOES_ON = word_set("a has have est is et and puis then now maintenant mais but 
 def judge(found: Found) -> list[tuple[Hit, Standing]]:
     """Every sign with how it stands."""
     scopes = list(_scopes(found))
-    judged = [(hit, _standing(hit, found.words.words, scopes)) for hit in found.signs]
-    denied = [hit for hit, standing in judged if standing is Standing.NEGATED]
-    return [
-        (hit, Standing.NEGATED if hit.negating and _part_of(hit, denied) else standing)
-        for hit, standing in judged
-    ]
-
-
-def _part_of(hit: Hit, denied: Sequence[Hit]) -> bool:
-    """The "head no dey" of "head no dey pain me": its "no" is that of the longer sign."""
-    return any(
-        one.first <= hit.first and hit.after < one.after and one.name != hit.name
-        for one in denied
-        if not one.negating
-    )
+    return [(hit, _standing(hit, found.words.words, scopes)) for hit in found.signs]
 
 
 def _standing(

@@ -150,15 +150,66 @@ def assess(
     if state.asked:
         heard = _with_answers(heard, state, rules)
     heard = _with_declared(heard, declared)
-    mention = subjects.mentioned(heard.found.words.words, pregnant="pregnant" in heard.signs)
+    state_then, told = state, []
+    for key, part in _parts(heard, declared):
+        assessment, subject = _worst_reading(key, part, state, rules, at, declared)
+        told.append(assessment)
+        known = {**state_then.subjects, assessment.subject: subject}
+        state_then = State(known, assessment.subject)
+    worst_told = max(told, key=lambda one: one.level.rank)
+    asked = tuple(pick(question, "fr") for question in worst_told.asked)
+    return worst_told, State(state_then.subjects, worst_told.subject, asked)
+
+
+def _parts(
+    heard: _Heard, declared: Mapping[str, Any] | None
+) -> list[tuple[subjects.Mention, _Heard]]:
+    """What is heard of each patient; of one, unless several are complained of each."""
+    words = heard.found.words.words
+    pregnant = "pregnant" in heard.signs
+    whole = [(subjects.mentioned(words, pregnant=pregnant), heard)]
+    if declared:
+        return whole
+    parts = [
+        (subjects.Mention(key), _within(heard, stretches))
+        for key, stretches in subjects.parted(words, pregnant=pregnant).items()
+    ]
+    return parts if len(parts) > 1 and all(part.hits for _, part in parts) else whole
+
+
+def _within(heard: _Heard, stretches: Sequence[tuple[int, int]]) -> _Heard:
+    """What some stretches of the words establish: their signs and facts and nobody else's."""
+    hits = [
+        (hit, standing)
+        for hit, standing in heard.hits
+        if any(first <= hit.first and hit.after <= after for first, after in stretches)
+    ]
+    signs = frozenset(hit.name for hit, standing in hits if standing is Standing.PRESENT)
+    facts: Facts = {}
+    for first, after in stretches:
+        said = heard.found.words.between(first, after)
+        facts = {**read_facts(said, about_child=_about_child(signs)), **facts}
+    return replace(heard, hits=hits, signs=signs, facts=facts)
+
+
+def _worst_reading(
+    mention: subjects.Mention,
+    heard: _Heard,
+    state: State,
+    rules: RuleSet,
+    at: datetime,
+    declared: Mapping[str, Any] | None,
+) -> tuple[Assessment, Subject]:
+    """The worst of what it means for each subject that it may be about."""
     readings = [
         _read_as(key, heard, state, rules, at, merge=mention.key is not None or i == 0)
         for i, key in enumerate(subjects.resolve(mention, state, declared))
     ]
-    assessment, subject = max(readings, key=lambda one: one[0].level.rank)
-    known = {**state.subjects, assessment.subject: subject}
-    asked = tuple(pick(question, "fr") for question in assessment.asked)
-    return assessment, State(known, assessment.subject, asked)
+    return max(readings, key=lambda one: one[0].level.rank)
+
+
+def _about_child(signs: frozenset[str]) -> bool:
+    return bool(signs & {"child_word", "baby_word"})
 
 
 def _hear(text: str, rules: RuleSet, language: str) -> _Heard:
@@ -169,10 +220,8 @@ def _hear(text: str, rules: RuleSet, language: str) -> _Heard:
     words = found.words.words
     if language not in ("fr", "en", "pcm"):
         language = detect(words)
-    about_child = bool(signs & {"child_word", "baby_word"})
-    return _Heard(
-        found, hits, signs, read_facts(found.words.text, about_child=about_child), language
-    )
+    facts = read_facts(found.words.text, about_child=_about_child(signs))
+    return _Heard(found, hits, signs, facts, language)
 
 
 def _learned(

@@ -77,6 +77,7 @@ _DURING = re.compile(
 )
 _PER = re.compile(r"(?:par|fois|times?|per|each)$")
 _OLD = re.compile(r"^(?: [a-z]+)? (?:old|d age)\b")
+_IS_AGED = re.compile(r"\b(?:(?:il|elle|qui) a|(?:he|she|who) is)$")
 _CHILD = re.compile(
     r"\b(?:bebe|baby|babies|nourrisson|enfant|fils|fille|garcon|pikin|child|boy|girl|son|daughter|"
     r"petite?|gosse|toddler|infant|nouveau|newborn|born|age|agee|old|jumeaux?|twins?|puce|bout)\b"
@@ -187,6 +188,8 @@ def _is_age(text: str, found: re.Match[str], days: float, about_child: bool) -> 
     if _DURING.search(before[-40:]) or _PER.search(before):
         return False
     if _HOURS[unit] >= 8766:
+        return True
+    if about_child and _IS_AGED.search(before):
         return True
     nearby = " ".join(before.split()[-5:])
     return about_child and bool(_CHILD.search(nearby)) and found.group(1) != "a"

@@ -86,6 +86,57 @@ def _is_person(words: Sequence[str], i: int) -> bool:
     return i == 0 or words[i - 1] in _OWNED or words[i - 1].isalpha()
 
 
+_BEFORE_CLAUSE = word_set(
+    ". , ? et and mais but then puis while tandis alors aussi also plus que dat"
+)
+_SPEAKS = word_set(
+    "dit pense trouve croit say says said thinks think talk talks tell tells told veut demande "
+    "wants asks ask calls appelle et and"
+)
+_OBJECTS = word_set("l la le m me him her am lui")
+_UNBORN = ("child",)
+_TOO = word_set("moi myself")
+
+
+def parted(words: Sequence[str], *, pregnant: bool = False) -> Mapping[str, list[tuple[int, int]]]:
+    """Stretches of words [first, after) by the patient each is told of; empty if it is one patient.
+
+    A new patient is a relative with whom a clause begins ("…, sa sœur tousse") or the writer set
+    against others ("et moi …"), not one who only says or does something. What stands before the
+    first of them is theirs.
+    """
+    starts = [(i, key) for i in range(len(words)) if (key := _begins(words, i, pregnant))]
+    if len({key for _, key in starts}) < 2:
+        return {}
+    ends = [first for first, _ in starts[1:]] + [len(words)]
+    found: dict[str, list[tuple[int, int]]] = {}
+    for n, ((first, key), after) in enumerate(zip(starts, ends, strict=True)):
+        found.setdefault(key, []).append((first if n else 0, after))
+    return found
+
+
+def _begins(words: Sequence[str], i: int, pregnant: bool) -> str | None:
+    """Whose clause begins at word `i`, if a patient's does."""
+    if i and words[i - 1] not in _BEFORE_CLAUSE:
+        return None
+    if words[i] in _TOO:
+        return SELF
+    at = i
+    while at < min(i + 3, len(words)) and words[at] not in _KIN:
+        if words[at] not in _OWNED:
+            return None
+        at += 1
+    key = _KIN.get(words[at]) if at < len(words) else None
+    if key is None or (words[at] in _OWNED and words[at + 1 : at + 2] and words[at + 1] in _KIN):
+        key, at = (_KIN.get(words[at + 1]), at + 1) if key else (None, at)
+    if key is None or not _is_person(words, at) or (pregnant and key in _UNBORN):
+        return None
+    following = words[at + 1 : at + 3]
+    if not _SPEAKS.isdisjoint(following) or (following and following[0] in _OBJECTS):
+        return None
+    return key
+
+
 def resolve(mention: Mention, state: State, declared: Mapping[str, object] | None) -> list[str]:
     """Keys of the subjects it may be, the likeliest first.
 

@@ -35,6 +35,14 @@ def standings(message, sign):
         ("si un jour mon enfant convulse", "convulsion", Standing.SUPPOSED),
         ("la radio dit qu'il y a le choléra à Kribi", "rice_water", Standing.ELSEWHERE),
         ("les prix m'étouffent", "breathless", Standing.IDIOM),
+        ("aucun des signes suivants : saignement, convulsions", "convulsion", NEGATED),
+        ("chest pain, convulsions? None of those.", "chest_pain", NEGATED),
+        ("ce n'est pas vrai qu'il convulse", "convulsion", NEGATED),
+        ("fever no dey, I dey cough", "fever", NEGATED),
+        ("head dey pain me, neck no stiff", "stiff_neck", NEGATED),
+        ("neck no fit bend", "stiff_neck", PRESENT),
+        ("je ne plaisante pas, ce n'est pas une blague, il convulse", "convulsion", PRESENT),
+        ("my heart attack was in 2016 and this pain in my chest is new", "chest_pain", PRESENT),
     ],
 )
 def test_a_sign_stands_as_it_is_told(message, sign, standing):

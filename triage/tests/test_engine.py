@@ -95,3 +95,36 @@ def test_what_it_cannot_read_is_unknown_and_not_harmless(text):
 def test_its_state_survives_json():
     _, state = say("mon bébé de 10 jours a de la fièvre")
     assert State.from_json(state.to_json()) == state
+
+
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [
+        (
+            "mon fils a 3 ans il convulse, sa sœur tousse",
+            {"son": "emergency", "sibling": "self_care"},
+        ),
+        ("ma fille tousse, mon fils convulse", {"daughter": "self_care", "son": "emergency"}),
+        (
+            "my pikin dey cough, ma papa mouth don bend",
+            {"child": "self_care", "father": "emergency"},
+        ),
+    ],
+)
+def test_several_patients_of_a_message_are_read_each_for_themselves(text, levels):
+    assessment, state = say(text)
+    assert assessment.level is Level.EMERGENCY
+    assert {key: str(one.level) for key, one in state.subjects.items()} == levels
+
+
+def test_ages_and_pregnancy_do_not_cross_over():
+    _, state = say("ma femme enceinte de 8 mois tousse, mon fils de 3 ans a mal à la tête")
+    assert "age_years" not in state.subjects["partner"].facts
+    assert "pregnant" not in state.subjects["son"].signs
+
+
+@pytest.mark.parametrize(
+    "text", ["ma mère dit que mon fils convulse", "mon bébé vomit, que faire ?"]
+)
+def test_who_only_speaks_is_no_patient(text):
+    assert len(say(text)[1].subjects) == 1
