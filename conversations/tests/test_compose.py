@@ -164,9 +164,9 @@ def test_the_sentence_that_answers_comes_before_the_section():
     assert [p.section for p in composed.cited] == ["facts", "when_to_go"]
 
 
-def test_a_fact_that_does_not_stand_there_is_said_to_be_missing():
+def test_a_fact_that_is_not_found_is_said_to_be_missing():
     composed = compose("combien coûte le traitement", [*ALL, FACTS], language="fr")
-    assert "elles ne disent pas ce que cela coûte" in composed.text
+    assert "nous n'y avons pas trouvé ce que cela coûte" in composed.text
     assert composed.cited
 
 
