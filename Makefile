@@ -34,7 +34,7 @@ bench:
 	$(BIN)/python -m benchmarks.idle
 	$(BIN)/python -m benchmarks.retrieval
 
-# Search over a million passages: 8 GB of disk and 5 of memory, and half an hour on one core.
+# Search over a million passages: 8 GB of disk, 4 of memory, and about half an hour.
 bench-large:
 	@scripts/environment requirements-dev.txt
 	$(BIN)/python -m benchmarks.retrieval --passages 1000000
