@@ -124,7 +124,11 @@ def test_ages_and_pregnancy_do_not_cross_over():
 
 
 @pytest.mark.parametrize(
-    "text", ["ma mère dit que mon fils convulse", "mon bébé vomit, que faire ?"]
+    "text", ["mon fils vomit, ma mère dit qu'il convulse", "mon fils vomit, son frère l'a frappé"]
 )
-def test_who_only_speaks_is_no_patient(text):
-    assert len(say(text)[1].subjects) == 1
+def test_who_only_speaks_or_does_something_is_no_patient(text):
+    assert set(say(text)[1].subjects) == {"son"}
+
+
+def test_an_age_told_after_the_complaint_is_an_age():
+    assert say("le bébé a de la fièvre, il a 10 jours")[0].level is Level.EMERGENCY
