@@ -52,7 +52,9 @@ def test_ordinary_sentences_pass_unchanged(name):
 
 def guidance():
     folder = Path(settings.GUIDANCE_DIR)
-    return [path.read_text(encoding="utf-8").split("---", 2)[2] for path in folder.glob("*.*.md")]
+    return [
+        path.read_text(encoding="utf-8").split("\n---\n", 1)[1] for path in folder.glob("*.*.md")
+    ]
 
 
 def test_all_our_guidance_passes_unchanged_where_it_was_given():

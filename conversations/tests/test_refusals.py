@@ -32,6 +32,10 @@ def flat(text):
     return re.sub(r"\W+", " ", text).casefold()
 
 
+OURS = re.compile("guidance|review|found no exact answer")
+"""Sentences of our own around the passages."""
+
+
 async def test_what_is_composed_for_them_is_our_guidance_or_that_nothing_was_found(guidance):
     requests = [json.loads(line) for line in REQUESTS.read_text(encoding="utf-8").splitlines()]
     assert len(requests) == 150
@@ -43,7 +47,7 @@ async def test_what_is_composed_for_them_is_our_guidance_or_that_nothing_was_fou
         assert said == NOTHING["en"] or composed.cited, text
         known = flat(" ".join(passage.text for passage in composed.cited))
         for part in re.split(r"\[\d\]|…|:|\n", said if composed.cited else ""):
-            assert flat(part).strip() in known or "guidance" in part or "review" in part, part
+            assert flat(part).strip() in known or OURS.search(part), part
         guard = Guard(Given(texts=[passage.text for passage in composed.cited]), "en")
         assert guard.feed(said) + guard.finish() == said
         # Nor do our rules say anything else than advice to seek care.
