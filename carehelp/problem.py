@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from carehelp import errors
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+_MEMBER = re.compile(r"\{(\w+)\}")
 
 
 def as_problem(error: errors.CarehelpError) -> dict[str, Any]:
@@ -35,9 +37,12 @@ def as_problem(error: errors.CarehelpError) -> dict[str, Any]:
 
 
 def sentence(error: errors.CarehelpError) -> str:
-    """In the reader's language, with the error's members where the sentence names them."""
+    """In the reader's language, with the error's members where the sentence names them.
+
+    Other braces stay: a provider's own words may hold some.
+    """
     said = gettext(error.detail or error.title)
-    return said.format_map(error.members) if error.members else said
+    return _MEMBER.sub(lambda name: str(error.members.get(name[1], name[0])), said)
 
 
 def problem_response(error: errors.CarehelpError) -> JsonResponse:
