@@ -8,19 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from rag.models import SECTIONS
+
 GUIDANCE = Path(__file__).resolve().parents[2] / "fixtures" / "guidance"
 FILES = sorted(path for path in GUIDANCE.glob("*.*.md"))
 LANGUAGES = ("fr", "en", "pcm")
-ORDER = (
-    "overview",
-    "signs",
-    "steps",
-    "home_care",
-    "when_to_go",
-    "do_not",
-    "prevention",
-    "facts",
-)
 WORDS = range(40, 111)
 FACTS = range(40, 181)
 FIELDS = {"topic", "language", "title", "keywords", "sources", "signed_by"}
@@ -84,11 +76,11 @@ def problems_of_sources(sources: list[dict[str, Any]]) -> list[str]:
 
 def problems_of_layout(sections: dict[str, str]) -> list[str]:
     ids = list(sections)
-    found = [f"unknown section {id_}" for id_ in ids if id_ not in ORDER]
+    found = [f"unknown section {id_}" for id_ in ids if id_ not in SECTIONS]
     missing = {"overview", "when_to_go", "do_not"} - set(ids)
     if missing or not {"signs", "steps"} & set(ids):
         found.append(f"missing sections {sorted(missing) or 'signs or steps'}")
-    if ids != [id_ for id_ in ORDER if id_ in ids]:
+    if ids != [id_ for id_ in SECTIONS if id_ in ids]:
         found.append(f"sections out of order: {ids}")
     return found
 
