@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -126,18 +127,23 @@ def _meaning(text: str) -> frozenset[str]:
 
 @cache
 def _ignored() -> frozenset[str]:
-    entries = yaml.safe_load(_CONCEPTS.read_text(encoding="utf-8"))
-    return frozenset(entries["ignored"].split()) | frozenset(ignored_words())
+    return frozenset(_data()["ignored"].split()) | frozenset(ignored_words())
 
 
 @cache
-def _concepts() -> tuple[re.Pattern[str], ...]:
-    entries = yaml.safe_load(_CONCEPTS.read_text(encoding="utf-8"))
-    return tuple(re.compile(rf"(?:{line})\Z") for line in entries["alike"])
+def _concepts() -> re.Pattern[str]:
+    """One group for each line, named by its place: sixty expressions a word would take 15 ms."""
+    lines = (f"(?P<line_{place}>{line})" for place, line in enumerate(_data()["alike"]))
+    return re.compile(rf"(?:{'|'.join(lines)})\Z")
+
+
+@cache
+def _data() -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load(_CONCEPTS.read_text(encoding="utf-8"))
+    return data
 
 
 def _concept(word: str) -> str:
-    for number, pattern in enumerate(_concepts()):
-        if pattern.match(word):
-            return f"={number}"
+    if found := _concepts().match(word):
+        return found.lastgroup or ""
     return _ENDINGS.sub("", word)[:LONGEST_STEM] if len(word) > 4 else word.rstrip("s")

@@ -103,6 +103,14 @@ def test_a_fact_that_nobody_wrote_down_is_not_made_up():
     assert not [t for t in answering(question, kind, passages("asthma", "en")) if t.score >= SURE]
 
 
+def test_a_sentence_that_shares_only_the_topic_with_the_question_does_not_answer_it():
+    """ "Chlorinated water is drunk after 30 minutes" has a number, and not the one asked for."""
+    question = "combien de javel dans un bidon d'eau"
+    kind = kind_asked(question)
+    assert kind is not None
+    assert answering(question, kind, passages("water-and-hygiene", "fr")) == []
+
+
 def test_a_number_is_wanted_where_a_number_is_asked():
     question = "how long does asthma take with aspirin"
     kind = kind_asked(question)
