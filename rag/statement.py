@@ -47,7 +47,8 @@ _COMPARED = (
 
 
 MOST_BESIDE = 60
-BESIDE = (_SQL / "beside.sql").read_text(encoding="utf-8")
+_CITED = (_SQL / "cited.sql").read_text(encoding="utf-8")
+BESIDE = (_SQL / "beside.sql").read_text(encoding="utf-8").replace("{cited}", _CITED)
 
 
 def beside(topics: Sequence[str], language: str, *, signed_only: bool) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def passages(dimensions: int | None) -> str:
     """The whole search; `compared` says of each passage whether it has a vector to compare."""
     shown = (_SQL / "passages.sql").read_text(encoding="utf-8")
     compared = "false" if dimensions is None else _COMPARED
-    return candidates(dimensions) + shown.replace("{compared}", compared)
+    return candidates(dimensions) + shown.replace("{compared}", compared).replace("{cited}", _CITED)
 
 
 @dataclass(frozen=True, slots=True)

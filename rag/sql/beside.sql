@@ -4,14 +4,7 @@ SELECT DISTINCT ON (chunk.topic, part)
        chunk.kind, chunk.signed, cited.sources
 FROM rag_chunk AS chunk
 CROSS JOIN LATERAL (SELECT coalesce(nullif(section, ''), chunk.language || chunk.position) AS part) AS parts
-LEFT JOIN LATERAL (
-    SELECT jsonb_agg(jsonb_build_object(
-               'title', s.title, 'publisher', s.publisher, 'year', s.year, 'url', s.url, 'read', c.read
-           ) ORDER BY c.position) AS sources
-    FROM rag_citation c JOIN rag_source s ON s.id = c.source_id
-    WHERE c.document_id = chunk.document_id
-) cited ON true
-WHERE live AND kind = 'guidance' AND (signed OR NOT %(signed_only)s)
+{cited}WHERE live AND kind = 'guidance' AND (signed OR NOT %(signed_only)s)
   AND topic = ANY (%(topics)s::text[]) AND language = ANY (%(languages)s::text[])
 ORDER BY chunk.topic, part, array_position(%(languages)s::text[], language::text), chunk.position
 LIMIT %(most)s

@@ -28,11 +28,4 @@ LEFT JOIN LATERAL (
 ) sibling ON hit.language <> (%(languages)s::text[])[1]
 JOIN rag_chunk AS chunk ON chunk.id = coalesce(sibling.id, hit.id)
 LEFT JOIN named ON named.topic = chunk.topic
-LEFT JOIN LATERAL (
-    SELECT jsonb_agg(jsonb_build_object(
-               'title', s.title, 'publisher', s.publisher, 'year', s.year, 'url', s.url, 'read', c.read
-           ) ORDER BY c.position) AS sources
-    FROM rag_citation c JOIN rag_source s ON s.id = c.source_id
-    WHERE c.document_id = chunk.document_id
-) cited ON true
-ORDER BY chunk.id, ranked.score DESC
+{cited}ORDER BY chunk.id, ranked.score DESC
