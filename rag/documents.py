@@ -19,7 +19,7 @@ from django.utils import timezone
 from carehelp.database.identity import login
 from carehelp.errors import Conflict
 from rag.guidance import Parsed, Section, SourceRef
-from rag.models import Chunk, Citation, Document, Kind, Source, Status, Term
+from rag.models import QUESTIONS, Chunk, Citation, Document, Kind, Source, Status, Term
 
 LONGEST_CHUNK = 180
 """Words. Guidance sections have at most 110; longer texts are cut between paragraphs or sentences."""
@@ -168,7 +168,7 @@ def _chunks(document: Document, parsed: Parsed) -> list[Chunk]:
             section=section.id,
             title=parsed.title,
             heading=section.heading,
-            keywords=keywords,
+            keywords=" / ".join(section.also_asked) if section.id == QUESTIONS else keywords,
             text=section.text,
             digest=chunk_digest(parsed.title, section.heading, section.text),
             signed=parsed.signed_by is not None,

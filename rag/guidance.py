@@ -1,5 +1,7 @@
 """Reads a guidance file: YAML front matter, then one `## Heading {#section}` a passage.
 
+In the section `questions` each `### Question?` is a passage.
+
 The format is described in `fixtures/guidance/README.md`. Nothing here touches the database.
 """
 
@@ -16,13 +18,15 @@ from typing import Any
 import yaml
 
 from carehelp.errors import Invalid
-from rag.models import LANGUAGES, SECTIONS
+from rag.models import LANGUAGES, QUESTIONS, SECTIONS
 
 LARGEST_FILE = 2 * 1024 * 1024
 LONGEST_FRONT = 20_000
 _FRONT = re.compile(r"\A\ufeff?---\r?\n(.*?)\r?\n---\r?\n(.*)\Z", re.DOTALL)
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,119}")
 _HEADING = re.compile(r"^##[ \t]+(.+?)(?:[ \t]+\{#([\w-]+)\})?[ \t]*$", re.MULTILINE)
+_QUESTION = re.compile(r"^###[ \t]+(.+?)[ \t]*$", re.MULTILINE)
+_ALSO_ASKED = re.compile(r"Also asked:[ \t]*(.+)\n?")
 
 
 class BadDocument(Invalid):
@@ -49,11 +53,16 @@ class SourceRef:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One passage to be; `id` is one of `rag.models.SECTIONS`, or empty in free documents."""
+    """One passage to be; `id` is one of `rag.models.SECTIONS`, or empty in free documents.
+
+    Of a common question `heading` is the question, `text` the answer, and `also_asked` other ways of
+    asking it, which are searched and never shown.
+    """
 
     id: str
     heading: str
     text: str
+    also_asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,13 @@ class Parsed:
     @property
     def digest(self) -> str:
         """SHA-256 of everything a reader or a search can notice."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        parts = asdict(self, dict_factory=_told)
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _told(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Without `also_asked` where there is none: digests are as they were before there was any."""
+    return {name: value for name, value in fields if (name, value) != ("also_asked", ())}
 
 
 def read_guidance(path: Path) -> Parsed:
@@ -188,5 +203,23 @@ def _sections(body: str, name: str) -> Iterator[Section]:
                 f"{name}: section '{identifier}' is none of {', '.join(SECTIONS)}", reason="section"
             )
         text = body[heading.end() : end].strip()
-        if text:
+        if identifier == QUESTIONS:
+            yield from _questions(text, name)
+        elif text:
             yield Section(identifier, heading[1].strip(), text)
+
+
+def _questions(body: str, name: str) -> Iterator[Section]:
+    before, *parts = _QUESTION.split(body)
+    if before.strip() or not parts:
+        raise BadDocument(
+            f"{name}: common questions start with '### Question?'", reason="questions"
+        )
+    for question, answer in zip(parts[::2], parts[1::2], strict=True):
+        text = answer.strip()
+        also = _ALSO_ASKED.match(text)
+        said = text[also.end() :].strip() if also else text
+        if not said:
+            raise BadDocument(f"{name}: '{question[:80]}' has no answer", reason="questions")
+        asked = tuple(filter(None, map(str.strip, also[1].split(" / ")))) if also else ()
+        yield Section(QUESTIONS, question, said, asked)

@@ -15,6 +15,9 @@ from django.utils.translation import gettext_lazy as _
 
 from carehelp.database.access import WRITE, Shared
 
+QUESTIONS = "questions"
+"""The section that has many passages: a common question each, the heading, and its answer."""
+
 SECTIONS = (
     "overview",
     "signs",
@@ -24,6 +27,7 @@ SECTIONS = (
     "do_not",
     "prevention",
     "facts",
+    QUESTIONS,
 )
 
 

@@ -33,6 +33,7 @@ REASONS = {
     "not_a_list": _("Between its two lines of ---, '%(key)s' is not a list."),
     "language": _("Between its two lines of ---, 'language' is neither fr, en nor pcm."),
     "source": _("One of its sources has no title, or an address that is none."),
+    "questions": _("Its common questions are not each '### Question?' with an answer below."),
     "section": _("One of its sections is none of those that guidance has."),
 }
 

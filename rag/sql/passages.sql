@@ -22,7 +22,7 @@ JOIN rag_chunk AS hit ON hit.id = ranked.id
 -- The same section in the reader's language, where there is one.
 LEFT JOIN LATERAL (
     SELECT id FROM rag_chunk
-    WHERE live AND topic = hit.topic AND section = hit.section AND section <> ''
+    WHERE live AND topic = hit.topic AND section = hit.section AND section NOT IN ('', 'questions')
       AND language = ANY (%(languages)s::text[]) AND kind = hit.kind AND (signed OR NOT %(signed_only)s)
     ORDER BY array_position(%(languages)s::text[], language::text) LIMIT 1
 ) sibling ON hit.language <> (%(languages)s::text[])[1]

@@ -494,3 +494,50 @@ def test_repeats_are_noticed_as_far_as_is_promised(most, monkeypatch):
             assert seen.full or found.tolist() == expected
     assert sum(map(len, seen.runs)) <= most
     assert seen.full == (most < len(known))
+
+
+QUESTIONS = (
+    GUIDANCE
+    + """
+## Common questions {#questions}
+
+### How long does a cough last?
+Also asked: cough how many weeks / la toux dure combien
+
+A cough most often lasts one to three weeks.
+
+### Is a cough catching?
+
+Often yes: cough into your elbow.
+"""
+)
+
+
+def test_each_common_question_is_a_passage_found_by_other_ways_of_asking_it(owner, tmp_path):
+    (tmp_path / "cough.en.md").write_text(QUESTIONS)
+    ingest([tmp_path])
+    asked = Chunk.objects.filter(section="questions").order_by("position")
+    assert [(c.heading, c.keywords, c.text) for c in asked] == [
+        (
+            "How long does a cough last?",
+            "cough how many weeks / la toux dure combien",
+            "A cough most often lasts one to three weeks.",
+        ),
+        ("Is a cough catching?", "", "Often yes: cough into your elbow."),
+    ]
+    assert Term.objects.filter(lexeme__in=["combien", "elbow"]).count() == 2
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        QUESTIONS.replace("Often yes: cough into your elbow.", ""),
+        QUESTIONS.replace("### ", ""),
+        QUESTIONS.replace("### How", "Before.\n\n### How"),
+    ],
+)
+def test_common_questions_without_question_or_answer_are_refused(owner, tmp_path, broken):
+    (tmp_path / "cough.en.md").write_text(broken)
+    result = ingest([tmp_path])
+    assert result.problems
+    assert not Document.objects.exists()
