@@ -26,7 +26,7 @@ _FRONT = re.compile(r"\A\ufeff?---\r?\n(.*?)\r?\n---\r?\n(.*)\Z", re.DOTALL)
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,119}")
 _HEADING = re.compile(r"^##[ \t]+(.+?)(?:[ \t]+\{#([\w-]+)\})?[ \t]*$", re.MULTILINE)
 _QUESTION = re.compile(r"^###[ \t]+(.+?)[ \t]*$", re.MULTILINE)
-_ALSO_ASKED = re.compile(r"Also asked:[ \t]*(.+)\n?")
+_ALSO_ASKED = re.compile(r"(?:Also asked|Aussi demandé|People di also ask)[ \u00a0]?:[ \t]*(.+)\n?")
 
 
 class BadDocument(Invalid):

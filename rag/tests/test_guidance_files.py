@@ -21,7 +21,8 @@ SOURCE_FIELDS = {"title", "publisher", "year", "url", "read"}
 
 NAME = re.compile(r"(?P<topic>[a-z0-9]+(?:-[a-z0-9]+)*)\.(?P<language>fr|en|pcm)\.md")
 QUESTION = re.compile(r"^### (?P<question>.+)$", re.MULTILINE)
-ALSO_ASKED = re.compile(r"\s*Also asked: (?P<phrasings>.+)$", re.MULTILINE)
+LABEL = re.compile(r"(?:Also asked|Aussi demandé|People di also ask) ?:")
+ALSO_ASKED = re.compile(rf"\s*{LABEL.pattern} (?P<phrasings>.+)$", re.MULTILINE)
 SECTION = re.compile(r"^## (?P<heading>.+) \{#(?P<id>[a-z_]+)\}$", re.MULTILINE)
 # Six digits or more, however spaced, are a telephone number unless they are a range of years.
 LONG_NUMBER = re.compile(r"\+?\d(?:[ .\-]?\d){5,}")
@@ -110,7 +111,7 @@ def problems_of_questions(body: str) -> list[str]:
         answer = (said[also.end() :] if also else said).strip()
         found += [f"no question: {question}"] * (not question.rstrip().endswith("?"))
         found += [f"'Also asked' is not one line before the answer of: {question}"] * (
-            "Also asked" in answer
+            bool(LABEL.search(answer))
         )
         found += problems_of_wording(f"the answer to {question!r}", answer, ANSWER)
     return found

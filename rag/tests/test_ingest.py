@@ -502,7 +502,7 @@ QUESTIONS = (
 ## Common questions {#questions}
 
 ### How long does a cough last?
-Also asked: cough how many weeks / la toux dure combien
+{label} cough how many weeks / la toux dure combien
 
 A cough most often lasts one to three weeks.
 
@@ -513,8 +513,9 @@ Often yes: cough into your elbow.
 )
 
 
-def test_each_common_question_is_a_passage_found_by_other_ways_of_asking_it(owner, tmp_path):
-    (tmp_path / "cough.en.md").write_text(QUESTIONS)
+@pytest.mark.parametrize("label", ["Also asked:", "Aussi demandé :", "People di also ask:"])
+def test_each_common_question_is_a_passage_found_by_other_ways_of_asking_it(owner, tmp_path, label):
+    (tmp_path / "cough.en.md").write_text(QUESTIONS.replace("{label}", label))
     ingest([tmp_path])
     asked = Chunk.objects.filter(section="questions").order_by("position")
     assert [(c.heading, c.keywords, c.text) for c in asked] == [
