@@ -92,8 +92,6 @@ def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
     for hit in marks.get("laughs", ()):
         yield Standing.IDIOM, _left(words, hit.first, ()), _right(words, hit.after, ())
     yield from _denied_wholesale(found)
-    for hit in marks.get("purpose", ()):
-        yield Standing.ASKED, 0, hit.after
     personal = [hit.first for hit in marks.get("personal", ())]
     turns = [hit.first for hit in (*marks.get("now", ()), *marks.get("but", ()))]
     for hit in marks.get("past", ()):
@@ -104,6 +102,10 @@ def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
             yield Standing.PAST, first, _before_turn(words, hit.after, after)
     buts = [hit.first for hit in marks.get("but", ())]
     stops = personal + buts
+    for hit in marks.get("purpose", ()):
+        if not _denied_or_compared(words, hit.first):
+            fronted = hit.first == 0 or words[hit.first - 1] in _BOUNDARIES
+            yield Standing.ASKED, 0, _right(words, hit.after, stops) if fronted else hit.after
     for hit in marks.get("imagines", ()):
         yield Standing.SUPPOSED, hit.first, _right(words, hit.after, buts)
     for name, standing in (("asks", Standing.ASKED), ("supposes", Standing.SUPPOSED)):
@@ -168,7 +170,13 @@ def _before_turn(words: Sequence[str], start: int, after: int) -> int:
 def _compares(words: Sequence[str], first: int) -> bool:
     """ "Since 2019", "the same as back then": told of now."""
     before = words[max(first - 4, 0) : first]
-    return bool(before) and (before[-1] in _SINCE or not _ALIKE.isdisjoint(before))
+    since = bool(before) and before[-1] in _SINCE and not _pidgin_year(words, first)
+    return since or not _ALIKE.isdisjoint(before)
+
+
+def _pidgin_year(words: Sequence[str], i: int) -> bool:
+    """ "For 2012" is Pidgin for "in 2012"."""
+    return words[i - 1] == "for" and words[i].isdigit()
 
 
 def _negated(hit: Hit, words: Sequence[str]) -> bool:

@@ -25,6 +25,8 @@ _NEGATIVE_WORDS = word_set(
 )
 _DENYING = _NEGATIVE_WORDS - {"plus"}
 """Words that can only deny; "plus" may also be "more"."""
+_TURNS = word_set("mais but however cependant")
+"""A sign is not told across these: in "nausea every morning but water stays" no water is vomited."""
 
 
 class Hit(NamedTuple):
@@ -166,9 +168,11 @@ def _locate(entry: Entry, joined: bytes, said: Sequence[str]) -> Iterator[_Part]
             return
         at = joined.count(b" ", 0, found + 1) - 1
         after = joined.count(b" ", 0, stop)
+        start = stop
+        if not entry.is_mark and not _TURNS.isdisjoint(said[at + 1 : after - 1]):
+            continue
         negating = entry.negating and _brings_its_own_no(entry, said[at:after])
         yield entry.is_mark, entry.name, at, after, negating
-        start = stop
 
 
 def _brings_its_own_no(entry: Entry, said: Sequence[str]) -> bool:
