@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from ai import ladder
+from ai import rungs
 from ai.base import VERBS
 
 
@@ -18,10 +18,10 @@ def chosen_providers_can_do_their_verbs(**_: Any) -> list[CheckMessage]:
 
 
 def _verb(verb: str) -> Iterator[CheckMessage]:
-    setting = ladder.CHOSEN_BY[verb]
-    for name in ladder.names(verb):
+    setting = rungs.CHOSEN_BY[verb]
+    for name in rungs.names(verb):
         try:
-            cls = ladder.provider_class(name)
+            cls = rungs.provider_class(name)
         except KeyError:
             known = ", ".join(sorted([*settings.AI_PROVIDERS, "offline"]))
             yield Error(
@@ -40,9 +40,9 @@ def _verb(verb: str) -> Iterator[CheckMessage]:
 @register(deploy=True)
 def some_provider_can_chat(**_: Any) -> list[CheckMessage]:
     """Without any, answers are composed from guidance alone: allowed, and worth saying."""
-    if not ladder.names("chat_stream") or ladder.ladder("chat_stream").configured():
+    if not rungs.names("chat_stream") or rungs.ladder("chat_stream").configured():
         return []
-    lacks = "; ".join(f"{r.provider}: {r.lacks}" for r in ladder.ladder("chat_stream").rungs)
+    lacks = "; ".join(f"{r.provider}: {r.lacks}" for r in rungs.ladder("chat_stream").rungs)
     return [
         Warning(
             "No provider can chat, so every answer is composed from guidance.",

