@@ -107,7 +107,7 @@ _NUMBERS = (
     ("vomits", ("vomi", "throw", "rend"), re.compile(rf"\b(?:vomi\w*|throw\w*|rend)\b(?: [a-z]+){{0,3}} {_N} (?:fois|times?|time)\b"), (0, 200)),
     ("vomits", ("vomi",), re.compile(rf"\b{_N} (?:fois|times?) (?:qu il |qu elle |que |de )?(?:vomi\w*|vomissements?)\b"), (0, 200)),
     ("stools", ("diarrh", "selle", "caca", "toilet", "stool", "poop", "purg", "shit", "run"), re.compile(rf"\b(?:diarrh\w*|selles?|caca|toilettes?|stools?|poop\w*|purging|shit|toilet|belly run|run belle|run belly)\b(?: [a-z]+){{0,4}} {_N} (?:fois|times?|time)\b"), (0, 200)),
-    ("stools", ("fois", "time", "selle", "stool"), re.compile(rf"\b{_N} (?:fois|times?|selles?|stools?) ?(?:de |la |to |par jour |a day )*(?:diarrh\w*|selles?|stools?|toilettes?|liquides?|watery)?\b"), (0, 200)),
+    ("stools", ("diarrh", "selle", "caca", "toilet", "stool", "poop", "purg", "shit", "run ", "running", "liquid", "water", "eau", "wc", "chie", "chi ", "coul", "belle", "ventre"), re.compile(rf"\b{_N} (?:fois|times?|selles?|stools?) ?(?:de |la |to |par jour |a day )*(?:diarrh\w*|selles?|stools?|toilettes?|liquides?|watery)?\b"), (0, 200)),
     ("fits", ("convuls", "crise", "seizure", "fit", "jerk"), re.compile(rf"\b(?:convuls\w*|crises?|seizures?|fits?|jerk\w*)\b(?: [a-z]+){{0,3}} {_N} (?:fois|times?|time)\b"), (0, 100)),
     ("fits", ("convulsion", "crise", "seizure", "fit"), re.compile(rf"\b{_N} (?:convulsions?|crises?|seizures?|fits)\b"), (2, 100)),
 )  # fmt: skip
