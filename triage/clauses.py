@@ -90,9 +90,9 @@ def _told_of(
     over: Sequence[tuple[int, int]],
 ) -> Standing:
     standing = _standing(hit, words, scopes)
-    if standing is Standing.PRESENT and hit.name in _PASSES:
-        if any(first <= hit.first < after for first, after in over):
-            return Standing.PAST
+    passes = standing is Standing.PRESENT and hit.name in _PASSES
+    if passes and any(first <= hit.first < after for first, after in over):
+        return Standing.PAST
     return standing
 
 
