@@ -50,7 +50,9 @@ _AFTER_ALL = _BOUNDARIES | word_set(
     "now maintenant depuis since today this ce cette aujourd hier yesterday completely mtn il elle "
     "he she e i je on we"
 )
-_BACK = word_set("again back encore recommence recommencent revenu revenue revient reprend repris returned")
+_BACK = word_set(
+    "again back encore recommence recommencent revenu revenue revient reprend repris returned"
+)
 _LIST_ENDS = _FULL_STOPS | _CLAUSE_STARTS - word_set("and et")
 _LONGEST_LIST = 30
 _AFTER_NEGATIONS = word_set("non no none absent absente negatif negative")
