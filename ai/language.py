@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,6 +42,46 @@ def detect(text: str) -> Detected:
         return _guess(words)
     also = second if next_score >= 0.4 * score and next_score >= 3 else None
     return Detected(best, sure=score >= 1.25 * next_score and score >= 2, also=also)
+
+
+def opening(head: str) -> str | None:
+    """The language of the first word that only one language's lists have; None before that.
+
+    For the first words of an answer, which `detect` cannot judge yet. A last word that may go on counts
+    where all words that begin so are of one language.
+    """
+    for match in _WORD.finditer(head):
+        word, ended = fold(match[0]), match.end() < len(head)
+        if word in _OPENS_ANY:
+            continue
+        languages = _having(word) if ended else _beginnings().get(word[:LONGEST_BEGINNING], set())
+        if len(languages) == 1 or languages == {"en", "pcm"}:
+            return min(languages)
+    return None
+
+
+LONGEST_BEGINNING = 6
+
+
+def _having(word: str) -> set[str]:
+    return {code for code, names in _LISTS.items() if _in_any(word, names)}
+
+
+@cache
+def _beginnings() -> dict[str, set[str]]:
+    """The languages of the words that begin so, for whatever a listed word may begin with."""
+    found: dict[str, set[str]] = {}
+    for code, names in _LISTS.items():
+        for word in (word for name in names for word in _lexicon(name)):
+            for end in range(1, min(len(word), LONGEST_BEGINNING) + 1):
+                found.setdefault(word[:end], set()).add(code)
+    return found
+
+
+_OPENS_ANY = frozenset(
+    ["a", "on", "bonjour", "bonsoir", "salut", "merci", "hello", "hi", "thanks", "good", "ok"]
+)
+"""Words that begin answers of every language: greetings, and what is a word in French and English."""
 
 
 def english_name(code: str) -> str:
@@ -118,7 +159,7 @@ def _words(text: str) -> list[str]:
 
 
 def _parts(word: str) -> list[str]:
-    if any(word in _lexicon(name) for names in _LISTS.values() for name in names):
+    if _in_any(word, _ALL_LISTS):
         return [word]
     return [part for part in re.split(r"['-]", word) if part]
 
@@ -143,7 +184,7 @@ def _says(word: str, code: str) -> float:
     """How much a word says for French or English: by the lists, else a little by its letters."""
     if word in _lexicon(code):
         return 1.0
-    if any(word in _lexicon(name) for names in _LISTS.values() for name in names):
+    if _in_any(word, _ALL_LISTS):
         return 0.0
     return 0.4 if _HINTS[code].search(word) else 0.0
 
@@ -155,6 +196,11 @@ def _known(words: list[str], language: str) -> float:
 
 
 _LISTS = {"fr": ["fr"], "en": ["en"], "pcm": ["pcm", "pcm_weak", "en"]}
+_ALL_LISTS = ("fr", "en", "pcm", "pcm_weak")
+
+
+def _in_any(word: str, lists: Iterable[str]) -> bool:
+    return any(word in _lexicon(name) for name in lists)
 
 
 @cache

@@ -1,7 +1,8 @@
 """What a model says, as the patient may read it: past the guard, in their language.
 
-The first words are held until their language is known. An answer in another language is heard to its
-end and translated; where nothing can do that it is given as it is, and says so. Nothing is lost.
+The first words are held until their language is known, which the first of them mostly tells. An
+answer in another language is heard to its end and translated; where nothing can do that it is given as
+it is, and says so. Nothing is lost.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 
 from ai.ladder import CutOff
-from ai.language import detect
+from ai.language import detect, opening
 from conversations import wording
 from conversations.guard import Given, Guard
 
 SHORTEST, LONGEST, LONGEST_PIDGIN = 40, 60, 160
-"""Characters after which an answer's language is judged: at the earliest, and at the latest. Pidgin
-takes longer to tell from English. docs/providers.md says how often this is right."""
+"""Characters after which an answer whose first word did not tell is judged: at the earliest, and at the
+latest. Pidgin takes longer to tell from English. docs/providers.md says how often this is right."""
 
 Translate = Callable[[str, str, str], Awaitable[str | None]]
 """A text, from a language, to another; None where nobody can."""
@@ -94,7 +95,9 @@ class Spoken:
 
 def is_in(head: str, wanted: str, *, whole: bool = False) -> bool | None:
     """Whether an answer that begins so is in the language wanted; None while that is not known."""
-    if len(head) < SHORTEST and not whole:
+    if not whole and opening(head[:SHORTEST]) == wanted:
+        return True
+    if not whole and len(head) < SHORTEST:
         return None
     found = detect(head)
     if found.sure and found.language == wanted:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.language import claims, code_of, detect, english_name
+from ai.language import claims, code_of, detect, english_name, opening
 
 MESSAGES = Path(__file__).parent / "data" / "languages_test.tsv"
 
@@ -37,6 +37,25 @@ def test_a_mixed_message_names_both_languages():
 
 def test_a_short_word_shared_by_languages_is_a_guess():
     assert not detect("fatigue").sure
+
+
+@pytest.mark.parametrize(
+    ("head", "language"),
+    [
+        ("Pour", "fr"),
+        (" Lavez-vous les", "fr"),
+        ("Wash", "en"),
+        ("1. **La ", "fr"),
+        ("Bonjour, you ", "en"),
+        ("Bonjour", None),
+        ("D", None),
+        ("On", None),
+        ("Pikin dem ", "pcm"),
+        ("", None),
+    ],
+)
+def test_the_first_word_of_an_answer_tells_its_language_or_nothing(head, language):
+    assert opening(head) == language
 
 
 @given(st.text(max_size=300))

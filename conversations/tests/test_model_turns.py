@@ -17,6 +17,7 @@ from conversations import prompts, wording
 from conversations import turn as turns
 from conversations.guard import Guard
 from conversations.history import telling
+from conversations.spoken import is_in
 
 QUESTION = "Comment éviter le paludisme ?"
 FRENCH = [
@@ -253,6 +254,23 @@ async def test_an_answer_that_nobody_can_translate_is_given_and_says_so(
     assert said in turn["response"]
     assert name in note
     assert turn["language"] != language
+
+
+@pytest.mark.parametrize(
+    ("head", "wanted", "right"),
+    [
+        ("Pour", "fr", True),
+        ("Drink", "fr", None),
+        ("Drink plenty of clean water every day, and rest under", "fr", None),
+        ("Drink plenty of clean water every day, and rest under a mosquito net", "fr", False),
+        ("Drink", "en", True),
+        ("Drink", "pcm", None),
+    ],
+)
+def test_the_first_words_wait_until_their_language_is_known(
+    head: str, wanted: str, right: bool | None
+) -> None:
+    assert is_in(head, wanted) is right
 
 
 async def test_an_answer_that_changes_its_language_says_so_at_the_end(
