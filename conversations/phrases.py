@@ -8,6 +8,7 @@ A phrase is written as a line of elements, each of which takes one or more words
     x?   x*3          perhaps; up to three times
     ~3                up to three words, whichever
     !{list}           first: not right after one of these; last: not right before one of these
+    &{list}           first: only right after one of these, which are no part of the phrase
 
 The phrases become one machine that takes each word once, so reading is linear however many there
 are. What it has begun and not finished is what a reader has to hold back.
@@ -18,11 +19,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 ANY = "~"
 _ELEMENT = re.compile(
-    r"(?P<not>!)?(?P<what>\{\w+\}|~|[^\s?*!~]+)(?P<perhaps>\?)?(?:\*?(?P<most>(?<=[*~])\d))?"
+    r"(?P<beside>[!&])?(?P<what>\{\w+\}|~|[^\s?*!&~]+)(?P<perhaps>\?)?(?:\*?(?P<most>(?<=[*~])\d))?"
 )
 Words = tuple[str, ...]
 Lists = Mapping[str, Sequence[Words]]
@@ -47,10 +48,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The first word of a phrase, which does not count right after one of `unless`."""
+    """The first word of a phrase, which counts right after `after` alone, and not after `unless`."""
 
-    unless: frozenset[str]
     nodes: frozenset[Node]
+    unless: frozenset[str] = frozenset()
+    after: frozenset[str] | None = None
+
+    def counts(self, previous: str) -> bool:
+        return previous not in self.unless and (self.after is None or previous in self.after)
 
 
 class Phrases:
@@ -63,16 +68,18 @@ class Phrases:
 
     def add(self, rule: str, phrase: str, across: frozenset[str] = frozenset()) -> None:
         elements = list(_ELEMENT.finditer(phrase))
-        before: frozenset[str] = frozenset()
+        opens = Opening(frozenset())
         after = Node(across, rule=rule)
-        if elements[0]["not"]:
-            before = self._words(elements.pop(0)["what"])
-        if elements[-1]["not"]:
+        if sign := elements[0]["beside"]:
+            beside = self._words(elements.pop(0)["what"])
+            not_after, only_after = (beside, None) if sign == "!" else (frozenset(), beside)
+            opens = Opening(frozenset(), not_after, only_after)
+        if elements[-1]["beside"]:
             after.unless = self._words(elements.pop()["what"])
         nodes = {after}
         for element in reversed(elements):
             nodes = self._before(element, nodes, across)
-        self._open(nodes - {after}, before)
+        self._open(nodes - {after}, opens)
 
     def may_begin(self, letters: str) -> bool:
         """Whether some phrase begins with a word that begins so."""
@@ -105,10 +112,11 @@ class Phrases:
             node.then(words[-1], after)
         return first
 
-    def _open(self, nodes: Iterable[Node], before: frozenset[str]) -> None:
+    def _open(self, nodes: Iterable[Node], opens: Opening) -> None:
         for node in nodes:
             for word, following in node.edges.items():
-                self.openings.setdefault(word, []).append(Opening(before, frozenset(following)))
+                opening = replace(opens, nodes=frozenset(following))
+                self.openings.setdefault(word, []).append(opening)
 
     def _entries(self, what: str) -> list[Words]:
         if what == ANY:
@@ -158,7 +166,7 @@ class Reading:
                 found.append(Found(node.rule, begun, ended))
         for key in keys:
             for opening in self._openings.get(key, ()):
-                if self._previous not in opening.unless:
+                if opening.counts(self._previous):
                     _reach(opening.nodes, start, end, live, found)
         self._previous = keys[0]
         self._set_live(live)

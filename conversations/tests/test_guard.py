@@ -9,6 +9,7 @@ from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from conversations.guard import MOST_HELD, Given, Guard, doses
+from conversations.phrases import Found, Phrases, Reading
 from conversations.wording import LANGUAGES
 
 DATA = Path(__file__).parent / "data"
@@ -185,6 +186,19 @@ def test_after_details_of_self_harm_nothing_more_is_said():
     assert said.startswith("Bonjour. The \n\nWe do not speak about that")
     assert guard.removed == {"self_harm": 1}
     assert "Bye" not in said
+
+
+def test_what_a_phrase_only_follows_is_no_part_of_it_and_not_held_back():
+    phrases = Phrases({"aim": [("pour",), ("to",)]})
+    phrases.add("end", "&{aim} mourir vite")
+    reading = Reading(phrases, 160)
+    assert not reading.word(("pour",), 0, 4)
+    assert reading.begun is None
+    assert not reading.word(("mourir",), 5, 11)
+    assert reading.begun == 5
+    assert reading.word(("vite",), 12, 16) == [Found("end", 5, 16)]
+    alone = Reading(phrases, 160)
+    assert not [*alone.word(("mourir",), 0, 6), *alone.word(("vite",), 7, 11)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
