@@ -13,7 +13,7 @@ import re
 import struct
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, cycle, islice
 from typing import Any
@@ -89,7 +89,7 @@ class Phone(asyncio.Protocol):
     fault: str = ""
 
     def connection_made(self, transport: Any) -> None:
-        self.transport, self.received, self.words = transport, b"", 0
+        self.transport, self.received, self.unread, self.words = transport, b"", b"", 0
         loop = asyncio.get_running_loop()
         self.over: asyncio.Future[None] = loop.create_future()
         self.greeted: asyncio.Future[None] = loop.create_future()
@@ -104,16 +104,33 @@ class Phone(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         now = time.monotonic_ns()
-        if data[:1] == PING:
-            self.transport.write(b"\x8a" + bytes([0x80 | data[1]]) + b"\0\0\0\0" + data[2:])
-            return
-        self.received += data
-        if not self.connected:
+        if self.connected:
+            self.received += b"".join(self._frames(data))
+        else:
+            self.received += data
             self._connect()
         if self.connected and not self.asked and self.dialect.greeted in self.received:
             self._ask()
         elif self.asked:
             self._read(now)
+
+    def _frames(self, data: bytes) -> Iterator[bytes]:
+        """What whole frames say; pings are answered, wherever they stand."""
+        self.unread += data
+        while len(self.unread) >= 2:
+            size, head = self.unread[1], 2
+            if size >= 126:
+                head = 4 if size == 126 else 10
+                size = int.from_bytes(self.unread[2:head])
+            whole = head + size
+            if len(self.unread) < whole:
+                return
+            body = self.unread[head:whole]
+            if self.unread[:1] == PING:
+                self.transport.write(b"\x8a" + bytes([0x80 | size]) + b"\0\0\0\0" + body)
+            else:
+                yield body
+            self.unread = self.unread[whole:]
 
     def _connect(self) -> None:
         head, found, rest = self.received.partition(b"\r\n\r\n")
@@ -122,7 +139,8 @@ class Phone(asyncio.Protocol):
         if b" 101 " not in head[:20]:
             self._end(head[:80].decode(errors="replace"))
             return
-        self.connected, self.received = True, rest
+        self.connected, self.received = True, b""
+        self.received = b"".join(self._frames(rest))
         if self.dialect.opening:
             self.transport.write(frame(self.dialect.opening))
 

@@ -21,7 +21,8 @@ TEXT = (
     "entre le coucher et le lever du soleil. En cas de fièvre, faites un test au centre de santé le "
     "jour même, sans attendre et sans prendre un reste de traitement. "
 )
-WORDS = [f"{word} " for word in TEXT.split()]
+WORDS = [f" {word}" for word in TEXT.split()]
+"""As models' tokenizers cut: the space comes with the word that follows it."""
 
 RATE = 50
 MODEL = "words"
