@@ -93,6 +93,17 @@ async def test_an_address_where_nobody_listens_is_unreachable(settings, ask):
         assert type(await fails(provider, ask)) is base.Unreachable
 
 
+async def test_words_that_come_soon_after_others_come_together(server, monkeypatch):
+    server.pause, server.words = 0.01, [f"mot{number} " for number in range(12)]
+    provider = LMStudio("qwen")
+    try:
+        pieces = [piece async for piece in provider.chat_stream(QUESTION)]
+    finally:
+        await provider.close()
+    assert "".join(pieces) == "".join(server.words)
+    assert len(pieces) <= len(server.words) / 2
+
+
 async def test_retry_after_is_read_in_both_forms():
     assert wire.retry_after({"retry-after": "7"}) == 7
     assert wire.retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 1

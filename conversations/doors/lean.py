@@ -8,6 +8,8 @@ from typing import Any
 
 from rest_framework.request import Request
 
+from conversations.live import PILE_SECONDS
+
 FRAME_SECONDS = 1.0
 CONTACTS = 3
 _TRIAGE = ("level", "conversation_level", "subject", "tone", "questions")
@@ -19,6 +21,11 @@ def wanted(request: Request) -> bool:
     """Asked for by this request, or by the account once and for all."""
     saves = bool(getattr(request.user, "save_data", False))
     return asked_for(request.headers.get("Save-Data", ""), saves)
+
+
+def pile(saves_data: bool) -> float:
+    """Seconds that words may wait for more of them."""
+    return FRAME_SECONDS if saves_data else PILE_SECONDS
 
 
 def asked_for(header: str, account_saves: bool) -> bool:

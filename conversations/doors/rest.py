@@ -52,7 +52,7 @@ class ChatView(APIView):
             raise refused(exc, request) from exc
         accepted = await live.start(incoming)
         if stream or sse.accepted_by(request):
-            return sse.stream(request, accepted, live.follow(accepted.reply_id))
+            return sse.turn(request, accepted)
         ended = await live.ended(accepted.reply_id)
         return _turn(request, ended | {"duplicate": accepted.duplicate})
 
@@ -99,9 +99,8 @@ class EventsView(APIView):
     """Follow or resume a reply as SSE, live or finished; honours `Last-Event-ID`."""
 
     async def get(self, request: Request, reply_id: int) -> HttpResponseBase:
-        offset = sse.offset_of(request)
         await live.standing(reply_id)
-        return sse.stream(request, None, live.resume(reply_id, offset))
+        return sse.resumed(request, reply_id)
 
 
 class StopView(APIView):
@@ -116,7 +115,7 @@ class RetryView(APIView):
     async def post(self, request: Request, reply_id: int) -> HttpResponseBase:
         accepted = await live.start(Incoming(user_id=user_id(request), retry_of=reply_id))
         if sse.accepted_by(request):
-            return sse.stream(request, accepted, live.follow(accepted.reply_id))
+            return sse.turn(request, accepted)
         return _turn(request, await live.ended(accepted.reply_id))
 
 

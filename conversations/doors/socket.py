@@ -45,7 +45,7 @@ from conversations.doors.serializers import (
     SendSerializer,
     incoming_of,
 )
-from conversations.events import Accepted, Delta, Event
+from conversations.events import Accepted, Event
 from conversations.incoming import Incoming
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,6 @@ PROTOCOL = "carehelp.v1"
 TICKET, BEARER = "carehelp.ticket.", "carehelp.bearer."
 IDENTITY_SECONDS = 20.0
 DRAIN_SECONDS = 60.0
-FRAME_SECONDS = 0.03
 JOINED_AT_ONCE = 16
 FRAMES_A_SECOND = 50
 
@@ -167,7 +166,8 @@ class ChatSocket(AsyncWebsocketConsumer):
     async def _resume(self, frame: dict[str, Any]) -> None:
         data = checked(ResumeSerializer, frame)
         follow = live.follow if data["reply_id"] in self.pumps else live.resume
-        self._pump(data["reply_id"], follow(data["reply_id"], data["offset"]))
+        pile = lean.pile(self.saves_data)
+        self._pump(data["reply_id"], follow(data["reply_id"], data["offset"], pile))
 
     async def _join(self, frame: dict[str, Any]) -> None:
         conversation_id = checked(ConversationSerializer, frame)["conversation_id"]
@@ -215,7 +215,8 @@ class ChatSocket(AsyncWebsocketConsumer):
     async def _follow(self, accepted: Accepted) -> None:
         self.mine.add(accepted.reply_id)
         await self._tell(accepted)
-        self._pump(accepted.reply_id, live.follow(accepted.reply_id))
+        pile = lean.pile(self.saves_data)
+        self._pump(accepted.reply_id, live.follow(accepted.reply_id, pile=pile))
 
     def _pump(self, reply_id: int, events: AsyncGenerator[Event, None]) -> None:
         """Follow a reply on this socket; asked again, the newer offset replaces the older."""
@@ -235,9 +236,6 @@ class ChatSocket(AsyncWebsocketConsumer):
             async with aclosing(events):
                 async for event in events:
                     await self._tell(event)
-                    if isinstance(event, Delta):
-                        pace = lean.FRAME_SECONDS if self.saves_data else FRAME_SECONDS
-                        await asyncio.sleep(pace)
         except CarehelpError as error:
             await self._refuse(error, None)
 

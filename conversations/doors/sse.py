@@ -16,12 +16,12 @@ from rest_framework.request import Request
 from accounts import authentication
 from accounts.authentication import Identity
 from carehelp.errors import CarehelpError, Invalid
+from conversations import live
 from conversations.doors import lean
 from conversations.doors.frames import frame_of, problem_frame
 from conversations.events import Accepted, Delta, Done, Event
 
 HEARTBEAT_SECONDS = 9.0
-FRAME_SECONDS = 0.03
 
 
 def accepted_by(request: Request) -> bool:
@@ -39,11 +39,23 @@ def offset_of(request: Request) -> int:
     return int(given)
 
 
-def stream(
+def turn(request: Request, accepted: Accepted) -> StreamingHttpResponse:
+    """A turn that has just begun, as its events come."""
+    pile = lean.pile(lean.wanted(request))
+    return _stream(request, accepted, live.follow(accepted.reply_id, pile=pile))
+
+
+def resumed(request: Request, reply_id: int) -> StreamingHttpResponse:
+    """A reply from where the client's copy ends. Raises `Invalid`, `TooMany`."""
+    pile = lean.pile(lean.wanted(request))
+    return _stream(request, None, live.resume(reply_id, offset_of(request), pile))
+
+
+def _stream(
     request: Request, accepted: Accepted | None, events: AsyncIterator[Event]
 ) -> StreamingHttpResponse:
-    """The events as they come. Once the request's token is void they end with an `error`; the turn
-    goes on, and whoever signs in again resumes it.
+    """Once the request's token is void the events end with an `error`; the turn goes on, and whoever
+    signs in again resumes it.
     """
     return StreamingHttpResponse(
         _lines(accepted, events, request.user, lean.wanted(request)),
@@ -57,7 +69,7 @@ async def _lines(
 ) -> AsyncIterator[bytes]:
     if accepted is not None:
         yield _line(accepted, save_data)
-    lines = _paced(events, lean.FRAME_SECONDS if save_data else FRAME_SECONDS)
+    lines = _with_heartbeats(events)
     every = authentication.RECHECK_SECONDS - HEARTBEAT_SECONDS
     check = time.monotonic() + every
     try:
@@ -71,8 +83,8 @@ async def _lines(
         yield _written("error", problem_frame(error))
 
 
-async def _paced(events: AsyncIterator[Event], pace: float) -> AsyncGenerator[Event | None, None]:
-    """The events, deltas not too often; None when nothing has been said for a while."""
+async def _with_heartbeats(events: AsyncIterator[Event]) -> AsyncGenerator[Event | None, None]:
+    """The events; None when nothing has been said for a while."""
     waiting = asyncio.ensure_future(anext(events, None))
     try:
         while True:
@@ -84,8 +96,6 @@ async def _paced(events: AsyncIterator[Event], pace: float) -> AsyncGenerator[Ev
             if event is None:
                 return
             yield event
-            if isinstance(event, Delta):
-                await asyncio.sleep(pace)
             waiting = asyncio.ensure_future(anext(events, None))
     finally:
         waiting.cancel()

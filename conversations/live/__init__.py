@@ -8,11 +8,11 @@ from carehelp.database.identity import require_current, run_as
 from conversations.events import Accepted
 from conversations.incoming import Incoming
 from conversations.live import store
-from conversations.live.follow import ended, follow, resume, standing
+from conversations.live.follow import PILE_SECONDS, ended, follow, resume, standing
 from conversations.live.runner import runner
 from conversations.live.watch import watch
 
-__all__ = ["ended", "follow", "resume", "standing", "start", "stop", "watch"]
+__all__ = ["PILE_SECONDS", "ended", "follow", "resume", "standing", "start", "stop", "watch"]
 
 
 async def start(incoming: Incoming) -> Accepted:

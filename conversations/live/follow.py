@@ -6,6 +6,7 @@ Subscribe, then read, then drop repeats: reconnecting, a second phone and a slow
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
@@ -23,28 +24,34 @@ from conversations.live.store import Stored
 from conversations.rendering import turn_json
 
 FOLLOWERS_PER_USER = 64
+PILE_SECONDS = 0.02
+"""Less than `ai.wire.PILE_SECONDS`: only what has not been piled up there waits here."""
+
 _followers: Counter[str] = Counter()
 
 
-def follow(reply_id: int, offset: int = 0) -> AsyncGenerator[Event, None]:
+def follow(
+    reply_id: int, offset: int = 0, pile: float = PILE_SECONDS
+) -> AsyncGenerator[Event, None]:
     """Triaged, Understood, Sources, Delta… and at last Done, as the patient who is acting. Triaged
-    comes again where something attached raised it.
+    comes again where something attached raised it. Words that come within `pile` seconds of others
+    wait as long for more.
 
     The identity is taken now: the events are read long after the door's own block has ended.
     Raises `NotFound` at the first event where the reply is not theirs.
     """
     principal = require_current()
-    return _events(principal, reply_id, offset, Place(principal.sub))
+    return _events(principal, reply_id, offset, pile, Place(principal.sub))
 
 
-def resume(reply_id: int, offset: int) -> AsyncGenerator[Event, None]:
+def resume(reply_id: int, offset: int, pile: float = PILE_SECONDS) -> AsyncGenerator[Event, None]:
     """`follow`, for who comes back: raises `TooMany` at once where they follow a lot already.
 
     What they ask themselves is followed in any case, so that danger is answered.
     """
     if _followers[require_current().sub] >= FOLLOWERS_PER_USER:
         raise TooMany("Too many answers are followed at once.", retry_after=5)
-    return follow(reply_id, offset)
+    return follow(reply_id, offset, pile)
 
 
 class Place:
@@ -69,11 +76,11 @@ class Place:
 
 
 async def _events(
-    principal: Principal, reply_id: int, offset: int, place: Place
+    principal: Principal, reply_id: int, offset: int, pile: float, place: Place
 ) -> AsyncGenerator[Event, None]:
     try:
         live = runner().find(reply_id, UUID(principal.sub))
-        events = _live(live, offset) if live else _stored(principal, reply_id, offset)
+        events = _live(live, offset, pile) if live else _stored(principal, reply_id, offset, pile)
         async with aclosing(events):
             async for event in events:
                 yield event
@@ -81,9 +88,12 @@ async def _events(
         place.leave()
 
 
-async def _live(live: LiveReply, offset: int) -> AsyncGenerator[Event, None]:
+async def _live(live: LiveReply, offset: int, pile: float) -> AsyncGenerator[Event, None]:
     told: dict[type, Event] = {}
+    clock, last = asyncio.get_running_loop().time, -math.inf
     while True:
+        if clock() - last < pile and live.done is None:
+            await asyncio.sleep(pile)
         changed = live.changed
         for event in (live.understood, live.triaged, live.sources):
             if event is not None and told.get(type(event)) is not event:
@@ -94,13 +104,16 @@ async def _live(live: LiveReply, offset: int) -> AsyncGenerator[Event, None]:
             delta = live.delta(min(offset, len(live.text)))
             offset = delta.end
             yield delta
+            last = clock()
         if done is not None and done.end == offset:
             yield done
             return
         await changed.wait()
 
 
-async def _stored(principal: Principal, reply_id: int, offset: int) -> AsyncGenerator[Event, None]:
+async def _stored(
+    principal: Principal, reply_id: int, offset: int, pile: float
+) -> AsyncGenerator[Event, None]:
     told: dict[str, Any] = {}
     reply: Stored | None = None
     async with relay().listening(reply_topic(reply_id)) as hint:
@@ -113,11 +126,13 @@ async def _stored(principal: Principal, reply_id: int, offset: int) -> AsyncGene
                     raise
             for event in _news(reply, offset, told):
                 yield event
-            offset = len(reply.text)
+            grown, offset = len(reply.text) > offset, len(reply.text)
             if not reply.running:
                 turn = turn_json(reply.accepted, reply.status, reply.text, reply.details)
                 yield Done(turn, offset)
                 return
+            if grown:
+                await asyncio.sleep(pile)
             await hint.wait()
 
 
