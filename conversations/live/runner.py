@@ -47,6 +47,7 @@ from triage.levels import Level
 logger = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.25
+LOOK_SECONDS = 1.0
 RENEW_SECONDS = LEASE.total_seconds() / 6
 SWEEP_SECONDS = LEASE.total_seconds() / 2
 EMERGENCY_STOP_SECONDS = 0.5
@@ -65,7 +66,7 @@ class Runner:
         self._beginning: dict[asyncio.Future[Accepted], UUID] = {}
         self._slots = asyncio.Semaphore(settings.TURNS_RUNNING)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._renewed = 0.0
+        self._renewed = self._looked = 0.0
         # Created by whichever request came first, so without its identity.
         loops = (self._flush_forever(), self._sweep_forever())
         self._loops = [self._keep(work, Context()) for work in loops]
@@ -278,17 +279,21 @@ class Runner:
                 await self._quietly(self._flush())
 
     async def _flush(self) -> None:
-        """What was said since the last time, of every reply, in one statement."""
-        renew = time.monotonic() - self._renewed > RENEW_SECONDS
+        """What was said since the last time, of every reply, in one statement; also, now and then,
+        whether those whose model is silent are still ours.
+        """
+        now = time.monotonic()
+        renew = now - self._renewed > RENEW_SECONDS
+        look = renew or now - self._looked > LOOK_SECONDS
         lives = [live for live in self.replies.values() if live.done is None]
         pieces = [piece for live in lives if (piece := live.unstored()).text]
-        replies = [live.id for live in lives] if renew else [piece.reply_id for piece in pieces]
+        replies = [live.id for live in lives] if look else [piece.reply_id for piece in pieces]
         if not replies:
             return
         with acting_as(Principal.worker()):
             ours = await run_as(store.append, self.id, replies, pieces, renew=renew)
-        if renew:
-            self._renewed = time.monotonic()
+        self._renewed = now if renew else self._renewed
+        self._looked = now if look else self._looked
         self._note_stored(pieces, ours)
         await relay().announce(reply_topic(piece.reply_id) for piece in pieces)
         self._let_go(set(replies) - ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from importlib import import_module
 from typing import Any
 
 import httpx
@@ -12,11 +13,15 @@ import pytest
 
 from ai import ladder
 from ai.tests.contract_server import ContractServer, serving
+from carehelp.database.identity import Principal, acting_as, run_as
 from carehelp.tests.people import SignUp
+from carehelp.tests.waiting import until
 from conversations import prompts, wording
 from conversations import turn as turns
 from conversations.guard import Guard
 from conversations.history import telling
+from conversations.live import store
+from conversations.live.runner import runner
 from conversations.spoken import is_in
 
 QUESTION = "Comment éviter le paludisme ?"
@@ -166,6 +171,25 @@ async def test_a_fault_after_the_first_word_keeps_what_was_said(
     turn = await ask()
     said = "".join(FRENCH if fault == "no-end" else FRENCH[:3])
     assert (turn["status"], turn["mode"], turn["response"]) == ("interrupted", "normal", said)
+
+
+async def test_another_process_stops_a_model_that_says_nothing(
+    model: ContractServer, client: httpx.AsyncClient, sign_up: SignUp, settings: Any,
+    guidance: None, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(import_module("conversations.live.runner"), "RENEW_SECONDS", 3600)
+    settings.LMSTUDIO_MODEL = "qwen-fault-stall-before"
+    model.served = ["qwen-fault-stall-before"]
+    headers = await sign_up("store_history")
+    asking = asyncio.create_task(
+        client.post("/api/chat", json={"message": QUESTION}, headers=headers)
+    )
+    await until(lambda: model.open)
+    (live,) = runner().replies.values()
+    with acting_as(Principal.patient(live.user_id)):
+        assert await run_as(store.stop, live.id)
+    await until(lambda: model.left)
+    assert (await asking).json()["status"] == "stopped"
 
 
 async def test_a_slow_drip_is_cut_off_and_kept(
