@@ -71,6 +71,8 @@ _BEFORE_VERBS = word_set(
 _SUCH = word_set("aussi autant si such so like this comme pareil tellement")
 _MORE = word_set("de d du des aucun aucune mal")
 _SINCE = word_set("depuis since from for des")
+_EVEN = word_set("meme even")
+""" "Even if we shake her" supposes nothing."""
 _ALIKE = word_set("pareil pareille comme same like")
 _JOINTS = frozenset(("and", "et", ",", "then", "puis"))
 _HERE = word_set("this these now la ce cette cet ces there here maintenant today aujourd tonight")
@@ -145,8 +147,11 @@ def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
         yield Standing.SUPPOSED, hit.first, _right(words, hit.after, buts)
     for name, standing in (("asks", Standing.ASKED), ("supposes", Standing.SUPPOSED)):
         for hit in marks.get(name, ()):
-            yield standing, hit.first, _right(words, hit.after, stops)
+            if hit.first == 0 or words[hit.first - 1] not in _EVEN:
+                yield standing, hit.first, _right(words, hit.after, stops)
     for hit in marks.get("asks_after", ()):
+        if not _NEGATIONS.isdisjoint(words[max(hit.first - 2, 0) : hit.first]):
+            continue  # "no vaccine": what is lacking is not asked about
         yield Standing.ASKED, _left(words, hit.first, stops), _right(words, hit.after, stops)
     for hit in marks.get("elsewhere", ()):
         if not _denied_or_compared(words, hit.first):

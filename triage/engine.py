@@ -146,7 +146,7 @@ def assess(
     now, with a time zone.
     """
     state, at = state or State(), at or datetime.now(UTC)
-    heard = _hear(text, rules, language)
+    heard = _hear(text, rules, language, about_child=_child_spoken_of(state))
     if state.asked:
         heard = _with_answers(heard, state, rules)
     heard = _with_declared(heard, declared)
@@ -212,7 +212,13 @@ def _about_child(signs: frozenset[str]) -> bool:
     return bool(signs & {"child_word", "baby_word"})
 
 
-def _hear(text: str, rules: RuleSet, language: str) -> _Heard:
+def _child_spoken_of(state: State) -> bool:
+    """Then "he has twelve days", said next, is an age."""
+    spoken_of = state.subjects.get(state.last or "")
+    return spoken_of is not None and _about_child(spoken_of.signs)
+
+
+def _hear(text: str, rules: RuleSet, language: str, *, about_child: bool = False) -> _Heard:
     found = rules.reader.read(text)
     hits = list(judge(found)) if found.signs else []
     hits += _learned(found, hits, rules)
@@ -220,7 +226,7 @@ def _hear(text: str, rules: RuleSet, language: str) -> _Heard:
     words = found.words.words
     if language not in ("fr", "en", "pcm"):
         language = detect(words)
-    facts = read_facts(found.words.text, about_child=_about_child(signs))
+    facts = read_facts(found.words.text, about_child=about_child or _about_child(signs))
     return _Heard(found, hits, signs, facts, language)
 
 

@@ -77,7 +77,7 @@ _DURING = re.compile(
 )
 _PER = re.compile(r"(?:par|fois|times?|per|each)$")
 _OLD = re.compile(r"^(?: [a-z]+)? (?:old|d age)\b")
-_IS_AGED = re.compile(r"\b(?:(?:il|elle|qui) a|(?:he|she|who) is)$")
+_IS_AGED = re.compile(r"\b(?:(?:il|elle|qui) a|(?:he|she|who) is|(?:e|i|pikin|bebe) get)$")
 _CHILD = re.compile(
     r"\b(?:bebe|baby|babies|nourrisson|enfant|fils|fille|garcon|pikin|child|boy|girl|son|daughter|"
     r"petite?|gosse|toddler|infant|nouveau|newborn|born|age|agee|old|jumeaux?|twins?|puce|bout)\b"
