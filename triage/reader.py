@@ -97,7 +97,8 @@ class Reader:
             memory,
         )
         self.groups = writer.groups
-        self._read: dict[tuple[str, ...], tuple[_Part, ...]] = {}
+        # By the hash of the words, which is keyed anew in each process: what patients wrote is not kept.
+        self._read: dict[int, tuple[_Part, ...]] = {}
 
     def read(self, message: str) -> Found:
         words = tuple(text.tokens(message, self.spelling))
@@ -105,7 +106,7 @@ class Reader:
         marks: dict[str, dict[Hit, None]] = {}
         for first, after in _stretches(words):
             said = words[first:after]
-            found = self._read.get(said)
+            found = self._read.get(hash(said))
             for is_mark, name, at, end, negating in self._meet(said) if found is None else found:
                 hit = Hit(name, first + at, first + end, negating)
                 if is_mark:
@@ -124,8 +125,8 @@ class Reader:
             found.update(dict.fromkeys(_locate(self.entries[index], joined, said)))
         if len(self._read) >= _REMEMBERED:
             self._read.clear()
-        self._read[said] = tuple(found)
-        return self._read[said]
+        parts = self._read[hash(said)] = tuple(found)
+        return parts
 
     def strangers(self, words: Words) -> tuple[int, int]:
         """How many words nobody here knows, of how many."""
