@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from itertools import pairwise
 
 from triage.reader import Found, Hit
 from triage.text import word_set
@@ -76,6 +77,28 @@ _EVEN = word_set("meme even")
 _ALIKE = word_set("pareil pareille comme same like")
 _JOINTS = frozenset(("and", "et", ",", "then", "puis"))
 _HERE = word_set("this these now la ce cette cet ces there here maintenant today aujourd tonight")
+_QUESTION_WORDS = word_set(
+    "is are does do can could should must may might will would how what which why when where who "
+    "est faut peut doit quand comment combien pourquoi quel quelle quels quelles que qu qui wetin"
+)
+_ARTICLES = word_set("le la les l un une des")
+_INVERTING = word_set("il elle ils elles")
+_INVERTED = frozenset(
+    (verb, pronoun)
+    for verb in ("est", "sont", "peut", "peuvent", "vient", "rend", "t")
+    for pronoun in _INVERTING
+)
+_NAMED = word_set(
+    "i im me my mine myself we our us you your he she it him her his hers they them their this that "
+    "these am e je j m moi mon ma mes nous notre nos vous votre tu te ton ta tes il elle ils elles "
+    "on lui leur leurs son sa ca ses ce cet cette ces dem una wuna normal normale "
+    "now today tonight yesterday since already still again just maintenant aujourd hier depuis deja "
+    "encore vient vite quickly wait attendre attend rester stay demain tomorrow soir nuit night "
+    "mari femme epoux epouse husband wife papa maman mama mum mom dad mother father mere pere brother "
+    "sister frere soeur fils fille son daughter uncle aunt oncle tante voisin voisine neighbour "
+    "friend ami amie copain copine collegue colleague mater pater sista broda help aide"
+)
+"""Who and when there is in a question about somebody who needs help."""
 _MANNER = word_set("vite mal rapidement difficilement fast badly rapidly quickly heavily noisily")
 _GOES_ON = word_set("a has have est is et and puis then now maintenant mais but il elle he she e i")
 
@@ -129,6 +152,8 @@ def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
     for hit in marks.get("laughs", ()):
         yield Standing.IDIOM, _left(words, hit.first, ()), _right(words, hit.after, ())
     yield from _denied_wholesale(found)
+    if _only_general_questions(words):
+        yield Standing.ASKED, 0, len(words)
     personal = [hit.first for hit in marks.get("personal", ())]
     turns = [hit.first for hit in (*marks.get("now", ()), *marks.get("but", ()))]
     for hit in marks.get("past", ()):
@@ -171,6 +196,30 @@ def _denied_wholesale(found: Found) -> Iterator[tuple[Standing, int, int]]:
         if not any(first <= sign.first < hit.first for sign in found.signs) and first > 0:
             first = _left(words, first - 1, buts)
         yield Standing.NEGATED, first, hit.after
+
+
+def _only_general_questions(words: Sequence[str]) -> bool:
+    """ "Is cholera contagious?": in no question is anybody named, nor now, nor a number."""
+    first, asked = 0, False
+    for i, word in enumerate(words):
+        if word in _FULL_STOPS:
+            if word != "?" or not _asks_in_general(words[first:i]):
+                return False
+            first, asked = i + 1, True
+    return asked and first == len(words)
+
+
+def _asks_in_general(said: Sequence[str]) -> bool:
+    if not said or any(word.isdigit() for word in said):
+        return False
+    named = _NAMED
+    if said[0] in _ARTICLES:
+        if not any(pair in _INVERTED for pair in pairwise(said)):
+            return False
+        named = _NAMED - _INVERTING
+    elif said[0] not in _QUESTION_WORDS:
+        return False
+    return named.isdisjoint(said)
 
 
 def _denied_or_compared(words: Sequence[str], first: int) -> bool:
