@@ -26,7 +26,7 @@ def _verb(verb: str) -> Iterator[CheckMessage]:
             known = ", ".join(sorted([*settings.AI_PROVIDERS, "offline"]))
             yield Error(
                 f"{setting} names {name!r}, which nobody knows.",
-                hint=f"One of: {known}.",
+                hint=f"One of: {known}. Your own: AI_PROVIDERS=name=package.module.Class.",
                 id="ai.E001",
             )
         except ImportError as error:

@@ -13,7 +13,16 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from ai.base import ChatMessage, Media, Provider, ProviderError
+from ai.base import (
+    ChatMessage,
+    Media,
+    Provider,
+    ProviderError,
+    QuotaExhausted,
+    RateLimited,
+    Refused,
+    Unreachable,
+)
 from ai.rungs import Rung
 
 
@@ -58,12 +67,14 @@ def _finding(rung: Rung, **found: Any) -> Finding:
 def _advice(rung: Rung, error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {rung.total:.0f} s"
-    return f"{error}. {_ADVICE.get(getattr(error, 'code', ''), '')}".strip(". ")
+    return f"{error}. {_ADVICE.get(type(error), '')}".strip(". ")
 
 
-_ADVICE = {
-    "quota": "Buy credit, wait for the month's end, or add another provider to the ladder.",
-    "rate_limited": "Wait, or add another provider to the ladder.",
+_ADVICE: dict[type[Exception], str] = {
+    QuotaExhausted: "Buy credit, wait for the month's end, or add another provider to the ladder",
+    RateLimited: "Wait, or add another provider to the ladder",
+    Refused: "Set another key, or give this one the right to call models",
+    Unreachable: "Start it, or correct its address (see .env.example)",
 }
 
 

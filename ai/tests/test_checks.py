@@ -1,7 +1,7 @@
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from ai.checks import chosen_providers_can_do_their_verbs, some_provider_can_chat
 
@@ -48,19 +48,45 @@ def run(*verbs):
     return out.getvalue()
 
 
+def fails(*verbs):
+    """What it says where it ends with an error."""
+    out = StringIO()
+    with pytest.raises(CommandError, match="None of the models chosen works"):
+        call_command("ai_check", *verbs, stdout=out, no_color=True, skip_checks=True)
+    return out.getvalue()
+
+
 def test_ai_check_says_what_is_missing(settings):
     settings.AI_CHAT = settings.AI_TRANSCRIBE = "hf"
     settings.HF_API_TOKEN = ""
-    said = run("chat_stream", "transcribe")
+    said = fails("chat_stream", "transcribe")
     assert "HF_API_TOKEN is not set" in said
     assert "Answers are composed from guidance." in said
 
 
 def test_ai_check_says_what_to_do_where_nobody_listens(settings):
     settings.AI_CHAT, settings.OLLAMA_BASE_URL = "ollama", "http://127.0.0.1:9"
+    said = fails("chat_stream")
+    assert "FAILS" in said
+    assert "cannot be reached. Start it, or correct its address" in said
+
+
+def test_ai_check_passes_where_a_later_model_works(settings, llama):
+    settings.AI_CHAT, settings.LMSTUDIO_BASE_URL = "ollama,lmstudio", llama
+    settings.OLLAMA_BASE_URL, settings.AI_ANSWER_TOKENS = "http://127.0.0.1:9", 8
     said = run("chat_stream")
     assert "FAILS" in said
-    assert "cannot be reached" in said
+    assert "works" in said
+
+
+def test_ai_check_passes_where_nobody_was_chosen(settings):
+    settings.AI_CHAT = "offline"
+    assert "chat_stream: nobody" in run("chat_stream")
+
+
+def test_ai_check_knows_its_verbs():
+    with pytest.raises(CommandError, match="no such verb: chat"):
+        run("chat")
 
 
 def test_ai_check_measures_what_works(settings, llama):

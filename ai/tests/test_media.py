@@ -11,6 +11,7 @@ import zlib
 import av
 import numpy as np
 import pytest
+from django.utils.translation import gettext, override
 from hypothesis import HealthCheck, given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
@@ -305,3 +306,9 @@ def test_base64_of_many_slices_is_whole_and_padded_only_at_its_end():
     at = 1024**2 - 4
     with pytest.raises(Malformed):
         from_base64(text[:at] + "YQ==" + text[at + 4 :], limit=len(data))
+
+
+def test_what_is_wrong_with_a_file_is_said_in_french():
+    with override("fr"):
+        said = {gettext(detail) for _, detail in media._REFUSALS.values()}
+    assert not {detail for _, detail in media._REFUSALS.values()} & said

@@ -1,11 +1,14 @@
-"""manage.py ai_check: which verb works, by which provider and model, how fast, and what to do."""
+"""manage.py ai_check: which verb works, by which provider and model, how fast, and what to do.
+
+Ends with 1 where a verb has models chosen for it and none of them works.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ai import ladder, wire
 from ai.base import VERBS
@@ -18,13 +21,21 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("verbs", nargs="*", metavar="verb", help=f"of: {', '.join(VERBS)}")
 
+    def _chosen(self, verbs: list[str]) -> list[str]:
+        if unknown := set(verbs) - set(VERBS):
+            raise CommandError(f"no such verb: {', '.join(unknown)}. Of: {', '.join(VERBS)}")
+        return verbs or list(VERBS)
+
     def handle(self, *args: Any, verbs: list[str], **options: Any) -> None:
-        findings = asyncio.run(_findings(verbs or list(VERBS)))
+        asked = self._chosen(verbs)
+        findings = asyncio.run(_findings(asked))
         for finding in findings:
             self.stdout.write(_line(finding))
-        for verb in verbs or VERBS:
-            if not any(f.verb == verb and f.works for f in findings):
-                self.stdout.write(self.style.WARNING(f"{verb}: nobody. {_CONSEQUENCES[verb]}"))
+        nobody = [verb for verb in asked if not any(f.works for f in findings if f.verb == verb)]
+        for verb in nobody:
+            self.stdout.write(self.style.WARNING(f"{verb}: nobody. {_CONSEQUENCES[verb]}"))
+        if down := [verb for verb in nobody if any(f.verb == verb for f in findings)]:
+            raise CommandError(f"None of the models chosen works: {', '.join(down)}")
 
 
 async def _findings(verbs: list[str]) -> list[Finding]:
