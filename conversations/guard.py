@@ -29,6 +29,9 @@ DATA = Path(__file__).parent / "data" / "guard.yaml"
 MOST_HELD = 160
 """Characters of a phrase that is not complete yet; one that goes on for longer is let through."""
 
+WHOLE = 8
+"""Digits of the shortest number that belongs to a person."""
+
 MOST_TAKEN = 400
 """Characters taken out with a phrase where its sentence does not end."""
 
@@ -365,6 +368,14 @@ def as_dialled(phone: str) -> set[str]:
     """The digits of a number, with and without the country's code."""
     figures = digits(phone).removeprefix("00")
     return {figures, figures.removeprefix("237")}
+
+
+def written_out(text: str) -> frozenset[str]:
+    """Whole telephone numbers in a patient's own words, as a model may repeat them. Services' short
+    numbers are not among them: whether those answer here is not for a patient or a model to say.
+    """
+    whole = (number for number in dialled(text) if len(number) >= WHOLE)
+    return frozenset(form for number in whole for form in as_dialled(number))
 
 
 def dialled(text: str) -> list[str]:

@@ -30,7 +30,7 @@ from conversations.events import (
     TurnEvent,
     Understood,
 )
-from conversations.guard import Given, as_dialled
+from conversations.guard import Given, as_dialled, written_out
 from conversations.incoming import Incoming
 from conversations.languages import OURS, unknown
 from conversations.models import Message
@@ -44,8 +44,9 @@ from triage.levels import Level
 
 logger = logging.getLogger(__name__)
 
-WITH_A_MODEL_MS, WITHOUT_A_MODEL_MS = 150, 3000
-"""How long passages may take: a model can do without them, a composed answer is made of them."""
+WITH_A_MODEL_MS, WITHOUT_A_MODEL_MS = 1000, 3000
+"""How long passages may take. A composed answer is made of them; a model's rests on them, and without
+them the patient is told that nothing was found."""
 
 Status = Message.Status
 Slot = Callable[[], AbstractAsyncContextManager[None]]
@@ -302,13 +303,15 @@ async def _model_answer(turn: Turn, passages: list[Passage]) -> AsyncGenerator[T
 
 
 def _given(turn: Turn, passages: list[Passage]) -> Given:
-    """What a model may repeat: what it was given, and numbers that somebody has verified."""
+    """What a model may repeat: what it was given, numbers that somebody has verified, the patient's."""
     today = timezone.now().date()
     contacts = rulebook.contacts(turn.opened.region)
     return Given(
         texts=[passage.text for passage in passages],
         addresses=[source["url"] for p in passages for source in p.sources if source["url"]],
-        numbers=frozenset(n for c in contacts if not c.stale(today) for n in as_dialled(c.phone)),
+        numbers=written_out(turn.opened.question).union(
+            *(as_dialled(c.phone) for c in contacts if not c.stale(today))
+        ),
         picture=any(one["kind"] == "image" for one in turn.details.get("attachments", ())),
     )
 

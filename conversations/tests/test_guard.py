@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from conversations.guard import MOST_HELD, Given, Guard, doses
+from conversations.guard import MOST_HELD, Given, Guard, doses, written_out
 from conversations.phrases import Found, Phrases, Reading
 from conversations.wording import LANGUAGES
 
@@ -152,6 +152,26 @@ def test_a_verified_number_may_be_said():
     text = "Appelez le 112 ou allez à l'hôpital."
     assert guarded(text, Given(numbers=frozenset({"112"})))[0] == text
     assert "112" not in guarded(text)[0]
+
+
+def test_a_patients_own_number_may_be_repeated_and_no_short_one():
+    own = written_out("Ma fille est au +237 677 12 34 56, ou dois-je appeler le 911 ?")
+    text = "Appelez-la au 677 12 34 56."
+    assert guarded(text, Given(numbers=own))[0] == text
+    assert "911" not in guarded("Appelez le 911.", Given(numbers=own))[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Prenez trois Coartem par jour.",
+        "Take ibuprofen every two hours.",
+        "Take ibuprofen every two hour.",
+        "Paracétamol toutes les deux heures.",
+    ],
+)
+def test_a_dose_without_its_unit_is_a_dose(text):
+    assert guarded(text)[1].removed == {"dose": 1}
 
 
 def test_a_dose_of_the_documents_stays_and_another_does_not():

@@ -365,6 +365,19 @@ async def test_the_patients_own_name_does_not_go_abroad(
     assert "zoulikha" not in str(model.requests).casefold()
 
 
+async def test_what_was_hidden_is_in_the_answer_again(
+    model: ContractServer, abroad: None, ask: Any
+) -> None:
+    model.words = ["Bonjour [NA", "ME_1], dormez sous une moustiquaire ", "et appelez-la au [PHO"]
+    model.words += ["NE_1] si la fièvre revient."]
+    turn = await ask("Je m'appelle Ngono, ma fille est au 677 12 34 56. Comment éviter le palu ?")
+    sent = told(model)[-1]["content"]
+    assert "Ngono" not in sent
+    assert "677" not in sent
+    assert "Bonjour Ngono, dormez" in turn["response"]
+    assert "appelez-la au 677 12 34 56 si" in turn["response"]
+
+
 @pytest.mark.parametrize("minor", [False, True])
 async def test_nobody_abroad_is_asked_without_leave(
     model: ContractServer, abroad: None, ask: Any, sign_up: SignUp, minor: bool
