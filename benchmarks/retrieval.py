@@ -97,7 +97,7 @@ def real() -> dict[str, tuple[list[tuple[str, str, str, str]], np.ndarray]]:
         texts, made = found.setdefault(parsed.language, ([], []))
         for section in parsed.sections:
             texts.append((section.id, parsed.title, section.heading, section.text))
-            digest = documents.chunk_digest(parsed.title, section.heading, section.text)
+            digest = documents.chunk_digest(parsed.title, section)
             made.append(shipped[digest])
     return {k: (texts, np.array(made, np.float32)) for k, (texts, made) in found.items()}
 

@@ -1,7 +1,7 @@
 """An answer without a model: what in our guidance answers the question, cited.
 
-Who asks for one fact reads the sentences that tell it first, then the section that fits and when to go
-for care; who asks for none, the section and when to go.
+Where somebody asks a common question, its answer comes first, then the section that was asked for and
+when to go for care; otherwise the section that fits, and when to go.
 
 Nothing is made up here: the sentences are a document's own, between a few frame sentences that say
 where they come from. Where nothing fits, the answer says so and gives the way to care.
@@ -10,14 +10,15 @@ where they come from. Where nothing fits, the answer says so and gives the way t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from conversations.wording import say
-from rag.intent import asks, sections_asked
-from rag.kinds import kind_asked
+from rag.intent import asks, only_asks, sections_asked
+from rag.models import QUESTIONS
 from rag.search import GUIDANCE, RELEVANT, Passage
-from rag.sentences import SURE, Told, answering, units
+from triage.engine import Assessment
+from triage.levels import Level
 
 LONGEST = 120
 """Words in a composed answer, the advice included."""
@@ -29,10 +30,14 @@ SHORTEST_EXTRACT = 15
 TOLD = ("steps", "when_to_go", "home_care")
 """What answers somebody who asks nothing and only tells what is wrong."""
 
+SURE = 0.75
+"""The score from which a common question answers even who asked for first aid."""
+
 LEAST_BESIDE = 12
 """Words that are worth adding to sentences that answer already."""
 
 _NUMBER = re.compile(r"\[(\d+)\]")
+_UNIT = re.compile(r"\n|(?<=[.!?]) +(?=[^\W\d_])")
 
 FROM_GUIDANCE = {
     "fr": "D'après nos fiches, sans modèle d'IA{why} ({review}) :",
@@ -71,13 +76,6 @@ UNCLEAR = {
 }
 """In place of the advice to say it in other words, where it was clear enough to be answered."""
 
-BUT = {
-    "fr": "{lacking} ; voici ce qu'elles disent.",
-    "en": "{lacking}; this is what it says.",
-    "pcm": "{lacking}; na this e talk.",
-}
-"""After the frame's colon: what was asked and is not in what was found."""
-
 IN_ENGLISH = "The paper dey for English only."
 IN_FRENCH = "The paper dey for French only."
 OTHER_LANGUAGE = {
@@ -102,6 +100,31 @@ NOTHING = {
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """What triage says. `leads`: whole and before everything else, whatever is asked.
+
+    `stands`: it is never left out. `unclear`: it says that triage did not understand.
+    """
+
+    text: str = ""
+    leads: bool = True
+    stands: bool = True
+    unclear: bool = False
+
+
+def advice_of(assessment: Assessment, text: str) -> Advice:
+    """Emergencies, crisis and violence lead; so does what answers a message after one."""
+    level = assessment.level
+    quiet = assessment.tone != "plain" or assessment.kind == "follow_up"
+    return Advice(
+        text,
+        leads=level is Level.EMERGENCY or quiet,
+        stands=level is Level.URGENT,
+        unclear=level is Level.UNKNOWN,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Composed:
     """The answer, and the passages that its numbers [1], [2] stand for, in order."""
 
@@ -115,40 +138,47 @@ def compose(
     *,
     language: str,
     reason: str | None = None,
-    advice: str = "",
-    unclear: bool = False,
+    advice: Advice = Advice(),
     longest: int = LONGEST,
 ) -> Composed:
-    """Answer from `passages` alone, at most `longest` words.
+    """Answer from `passages` alone, at most `longest` words. `reason` is why no model answered.
 
-    `reason` is why no model answered; `advice` is what triage says, which comes first and whole.
-    `unclear`: it says that triage did not understand. A question that guidance was found for was clear
-    enough: the danger signs then stand in few words. Who tells what is wrong gets them all.
+    Triage's advice comes first and whole to who tells what is wrong. Who only asks for information is
+    answered first: as if they were ill they are advised after it, when it is urgent, or not at all,
+    for when to go stands in the answer. A question that guidance was found for was clear enough even
+    where triage did not understand: the danger signs then stand in few words.
     """
     guidance = [p for p in passages if p.kind == GUIDANCE]
-    kind = kind_asked(question)
-    told = answering(question, kind, guidance) if kind else []
     best = next((p for p in guidance if p.score >= RELEVANT), None)
-    if best is None and told and told[0].score >= SURE:
-        best = told[0].passage
     if best is None:
-        return Composed(_paragraphs(advice, say(NOTHING, language)), [])
-    if unclear and (asks(question) or kind):
-        advice = say(UNCLEAR, language)
-    topic = [p for p in guidance if p.topic == (told[0].passage.topic if told else best.topic)]
-    first = told[0].passage if told else _fitting(question, topic)
-    lacking = "" if told or kind is None else say(kind.lacking, language) if kind.lacking else ""
-    frame = _frame(first, language, reason, lacking)
-    room = max(SHORTEST_EXTRACT, longest - _words(advice) - _words(frame) - 2)
-    parts = _told_first(question, told, topic, room) if told else _section(first, topic, room)
-    return _numbered(advice, frame, parts)
+        return Composed(_paragraphs(advice.text, say(NOTHING, language)), [])
+    topic = [p for p in guidance if p.topic == best.topic]
+    first = best if _answers(best, question, topic) else _fitting(question, topic)
+    before, after = _advised(question, advice, language)
+    frame = _frame(first, language, reason)
+    if _words(before) + _words(frame) + SHORTEST_EXTRACT > LONGEST:
+        return Composed(before, [])
+    room = max(SHORTEST_EXTRACT, longest - sum(map(_words, (before, frame, after))) - 2)
+    if first is best and best.section == QUESTIONS:
+        parts = _answer(question, first, topic, room)
+    else:
+        parts = _section(first, topic, room)
+    return _numbered(before, frame, parts, after)
+
+
+def _advised(question: str, advice: Advice, language: str) -> tuple[str, str]:
+    """What of triage's advice stands before the answer, and what after it."""
+    if advice.leads or not only_asks(question):
+        short = advice.unclear and asks(question)
+        return say(UNCLEAR, language) if short else advice.text, ""
+    return "", advice.text if advice.stands else ""
 
 
 Part = tuple[Passage, str]
 """Words of a passage, as they stand in it."""
 
 
-def _numbered(advice: str, frame: str, parts: Sequence[Part]) -> Composed:
+def _numbered(before: str, frame: str, parts: Sequence[Part], after: str) -> Composed:
     """Each part with the number of its passage; parts of one passage share it and a paragraph."""
     cited: list[Passage] = []
     paragraphs: list[str] = []
@@ -159,7 +189,7 @@ def _numbered(advice: str, frame: str, parts: Sequence[Part]) -> Composed:
         if passage not in cited:
             cited.append(passage)
         paragraphs.append(f"{text} [{cited.index(passage) + 1}]")
-    return Composed(_paragraphs(advice, frame, *paragraphs), cited)
+    return Composed(_paragraphs(before, frame, *paragraphs, after), cited)
 
 
 def _section(first: Passage, topic: Sequence[Passage], room: int) -> list[Part]:
@@ -169,52 +199,30 @@ def _section(first: Passage, topic: Sequence[Passage], room: int) -> list[Part]:
     return [(first, extract), *([(second, addition)] if second and addition else [])]
 
 
-def _told_first(
-    question: str, told: Sequence[Told], topic: Sequence[Passage], room: int
-) -> list[Part]:
-    """The sentences that answer, then what fits of the section that was asked for, and when to go."""
-    said = _joined(told, room)
-    room -= sum(_words(text) + 1 for _, text in said)
-    known = {unit.strip() for _, text in said for unit in units(text)}
-    beside = [_fitting(question, topic), _first(["when_to_go"], topic)]
-    rest = [_without(p, known) for p in {p.id: p for p in beside if p}.values()]
-    if room < LEAST_BESIDE or not rest:
-        return said
-    last = rest[-1] if len(rest) > 1 else None
-    extract, addition = _shared(rest[0], last, room)
-    parts = [(rest[0], extract)] if _words(extract) >= LEAST_BESIDE or not addition else []
-    parts += [(last, addition)] if last and addition else []
-    originals = {p.id: p for p in topic}
-    return said + [(originals[p.id], text) for p, text in parts if text and text != "…"]
+def _answers(best: Passage, question: str, topic: Sequence[Passage]) -> bool:
+    """Whether a common question leads. First aid that is asked for gives way to none that is unsure."""
+    asked = _first(sections_asked(question)[:1], topic)
+    first_aid = asked is not None and asked.section == "steps"
+    return best.section == QUESTIONS and (best.score >= SURE or not first_aid)
 
 
-def _joined(told: Sequence[Told], room: int) -> list[Part]:
-    """As many as there is room for; neighbours in a passage in their order and as one."""
-    parts: list[Part] = []
-    before: Told | None = None
-    for one in told:
-        text = _NUMBER.sub(r"(\1)", one.text)
-        if parts and sum(_words(said) for _, said in parts) + _words(text) > room:
-            break
-        if before and before.passage is one.passage and one.place == before.place + 1:
-            parts[-1] = (one.passage, f"{parts[-1][1]} {text}")
-        elif _words(text) > room:
-            parts.append((one.passage, _cut(text, room)))
-        else:
-            parts.append((one.passage, text))
-        before = one
-    return parts
+def _answer(question: str, meant: Passage, topic: Sequence[Passage], room: int) -> list[Part]:
+    """The answer to a common question, then what fits of the section asked for and of when to go."""
+    answer = _extract(own_words(meant), room) or _cut(own_words(meant), room)
+    room -= _words(answer) + 1
+    asked, when = _first(sections_asked(question), topic), _first(["when_to_go"], topic)
+    beside = list({p.id: p for p in (asked, when) if p}.values())
+    if room < LEAST_BESIDE or not beside:
+        return [(meant, answer)]
+    first_aid = asked is not None and asked.section == "steps"
+    if when and asked is not when and not first_aid and not _told_of(beside, room)[1]:
+        beside = [when]
+    said = zip(beside, _told_of(beside, room), strict=False)
+    return [(meant, answer), *((p, text) for p, text in said if _words(text) >= LEAST_BESIDE)]
 
 
-def _without(passage: Passage, known: set[str]) -> Passage:
-    """The passage from the first sentence on that was not told yet, as far as it goes on unbroken."""
-    kept: list[str] = []
-    for unit in units(own_words(passage)):
-        if unit.strip() not in known:
-            kept.append(unit)
-        elif kept:
-            break
-    return replace(passage, text="".join(kept))
+def _told_of(beside: Sequence[Passage], room: int) -> tuple[str, str]:
+    return _shared(beside[0], beside[1] if len(beside) > 1 else None, room)
 
 
 def _fitting(question: str, topic: Sequence[Passage]) -> Passage:
@@ -223,7 +231,7 @@ def _fitting(question: str, topic: Sequence[Passage]) -> Passage:
     Somebody who only tells what is wrong is told what to do at once, or when to go for care.
     """
     sections = sections_asked(question) or (() if asks(question) else TOLD)
-    whole = [p for p in topic if p.section != "facts"]
+    whole = [p for p in topic if p.section != QUESTIONS]
     return _first(sections, topic) or (whole or topic)[0]
 
 
@@ -256,12 +264,10 @@ def own_words(passage: Passage) -> str:
     return _NUMBER.sub(r"(\1)", passage.text)
 
 
-def _frame(passage: Passage, language: str, reason: str | None, lacking: str = "") -> str:
+def _frame(passage: Passage, language: str, reason: str | None) -> str:
     why = say(WHY[reason], language) if reason in WHY else ""
     review = say(SIGNED if passage.signed else UNSIGNED, language)
     frame = say(FROM_GUIDANCE, language).format(why=why, review=review)
-    if lacking:
-        frame = f"{frame} {say(BUT, language).format(lacking=lacking)}"
     if passage.language == language:
         return frame
     return f"{_which_language(passage, language)} {frame}"
@@ -279,7 +285,7 @@ def _extract(text: str, room: int) -> str:
     Empty where not even the first fits, or only the line that introduces a list.
     """
     kept = ""
-    for unit in units(text):
+    for unit in _units(text):
         if _words(kept + unit) > room:
             break
         kept += unit
@@ -287,6 +293,15 @@ def _extract(text: str, room: int) -> str:
     if kept == text.strip() or kept.endswith("."):
         return kept
     return "" if kept.endswith(":") else kept and kept.rstrip(" ;,") + "…"
+
+
+def _units(text: str) -> Iterator[str]:
+    """Sentences and lines, each with the space or newline that followed it."""
+    start = 0
+    for gap in _UNIT.finditer(text):
+        yield text[start : gap.end()]
+        start = gap.end()
+    yield text[start:]
 
 
 def _cut(text: str, room: int) -> str:

@@ -144,6 +144,11 @@ class Turn:
         """Says which recording or picture was not understood, and what would help."""
         return wording.missed(self.details.get("attachments", ()), self.opened.language)
 
+    def advice(self) -> compose.Advice:
+        """What triage says; where something that came was not understood it leads, and whole."""
+        text = self.details["triage"]["advice"]
+        return compose.Advice(text) if self.missed() else compose.advice_of(self.assessment, text)
+
     def checklist(self) -> str:
         """What was missed, and by which signs to judge without us."""
         parts = [self.missed(), self.details["triage"]["advice"]]
@@ -323,8 +328,7 @@ def _composed(turn: Turn, passages: list[Passage], reason: str) -> list[TurnEven
         passages,
         language=opened.language,
         reason=reason,
-        advice=turn.details["triage"]["advice"],
-        unclear=turn.assessment.level is Level.UNKNOWN and not turn.missed(),
+        advice=turn.advice(),
         longest=compose.BRIEF if turn.brief else compose.LONGEST,
     )
     turn.details["sources"] = sources_json(composed.cited)

@@ -7,7 +7,7 @@ import logging
 
 from ai.base import ProviderError
 from carehelp.database.identity import run_as
-from rag import documents, embedding, vectors
+from rag import embedding, vectors
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,7 @@ async def catch_up() -> None:
     model = embedding.model_name()
     try:
         while todo := (await run_as(vectors.missing, model))[: vectors.BATCH]:
-            texts = [documents.embedding_text(*parts) for _, *parts in todo]
-            found = await embedding.embed(texts, "passage")
-            await run_as(vectors.put, model, [digest for digest, *_ in todo], found)
+            found = await embedding.embed([text for _, text in todo], "passage")
+            await run_as(vectors.put, model, [digest for digest, _ in todo], found)
     except ProviderError as error:
         logger.warning("vectors of published documents are missing: %s", error)

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from carehelp.database.identity import login
 from carehelp.errors import Conflict
-from rag.guidance import Parsed, Section, SourceRef
+from rag.guidance import BETWEEN, Parsed, Section, SourceRef
 from rag.models import QUESTIONS, Chunk, Citation, Document, Kind, Source, Status, Term
 
 LONGEST_CHUNK = 180
@@ -168,23 +168,25 @@ def _chunks(document: Document, parsed: Parsed) -> list[Chunk]:
             section=section.id,
             title=parsed.title,
             heading=section.heading,
-            keywords=" / ".join(section.also_asked) if section.id == QUESTIONS else keywords,
+            keywords=BETWEEN.join(section.also_asked) if section.id == QUESTIONS else keywords,
             text=section.text,
-            digest=chunk_digest(parsed.title, section.heading, section.text),
+            digest=chunk_digest(parsed.title, section),
             signed=parsed.signed_by is not None,
         )
         for position, section in enumerate(sections)
     ]
 
 
-def embedding_text(title: str, heading: str, text: str) -> str:
-    """What a chunk's vector is made from."""
-    return f"{title}. {heading}. {text}"
+def embedding_text(title: str, section: Section) -> str:
+    """What a chunk's vector is made from: of a common question the ways of asking it, no answer."""
+    if section.id == QUESTIONS:
+        return f"{section.heading} {BETWEEN.join(section.also_asked)}".rstrip()
+    return f"{title}. {section.heading}. {section.text}"
 
 
-def chunk_digest(title: str, heading: str, text: str) -> str:
+def chunk_digest(title: str, section: Section) -> str:
     """SHA-256 of what a chunk's vector is made from; vectors are kept under it."""
-    return hashlib.sha256(embedding_text(title, heading, text).encode()).hexdigest()
+    return hashlib.sha256(embedding_text(title, section).encode()).hexdigest()
 
 
 def pieces(section: Section) -> Iterator[Section]:

@@ -176,7 +176,7 @@ def _rows(collection: Collection) -> Iterator[tuple[Any, ...]]:
         title, language = collection.titles[number], collection.languages[number]
         for position, piece in enumerate(documents.pieces(Section("", "", text))):
             chunk += 1
-            digest = documents.chunk_digest(title, "", piece.text)
+            digest = documents.chunk_digest(title, piece)
             topic = str(number)
             yield (chunk, number, position, topic, language, title, piece.text, digest)
 
@@ -191,9 +191,8 @@ def _fill_vectors(kept: Path | None, progress: Progress) -> Active | None:
     try:
         for start in range(0, len(todo), vectors.BATCH):
             batch = todo[start : start + vectors.BATCH]
-            texts = [documents.embedding_text(*parts) for _, *parts in batch]
-            found = embedding.embed_now(texts, "passage")
-            known.update(zip((digest for digest, *_ in batch), found, strict=True))
+            found = embedding.embed_now([text for _, text in batch], "passage")
+            known.update(zip((digest for digest, _ in batch), found, strict=True))
             progress("passages to vectors", start + len(batch), len(todo))
     finally:
         if file and todo:

@@ -26,6 +26,9 @@ _FRONT = re.compile(r"\A\ufeff?---\r?\n(.*?)\r?\n---\r?\n(.*)\Z", re.DOTALL)
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,119}")
 _HEADING = re.compile(r"^##[ \t]+(.+?)(?:[ \t]+\{#([\w-]+)\})?[ \t]*$", re.MULTILINE)
 _QUESTION = re.compile(r"^###[ \t]+(.+?)[ \t]*$", re.MULTILINE)
+BETWEEN = " / "
+"""Stands between ways of asking a common question."""
+
 _ALSO_ASKED = re.compile(r"(?:Also asked|Aussi demandé|People di also ask)[ \u00a0]?:[ \t]*(.+)\n?")
 
 
@@ -221,5 +224,5 @@ def _questions(body: str, name: str) -> Iterator[Section]:
         said = text[also.end() :].strip() if also else text
         if not said:
             raise BadDocument(f"{name}: '{question[:80]}' has no answer", reason="questions")
-        asked = tuple(filter(None, map(str.strip, also[1].split(" / ")))) if also else ()
+        asked = tuple(filter(None, map(str.strip, also[1].split(BETWEEN)))) if also else ()
         yield Section(QUESTIONS, question, said, asked)

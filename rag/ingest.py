@@ -113,7 +113,7 @@ def _vectors(embed: bool, result: Result, progress: Progress) -> None:
 
 def _shipped(model: str) -> None:
     file = vectors.file_of(settings.GUIDANCE_DIR, model)
-    wanted = {digest for digest, *_ in vectors.missing(model)}
+    wanted = {digest for digest, _ in vectors.missing(model)}
     if not wanted or not file.exists():
         return
     found = [(digest, vector) for digest, vector in vectors.load_file(file) if digest in wanted]
@@ -121,14 +121,13 @@ def _shipped(model: str) -> None:
         vectors.put(model, [digest for digest, _ in found], [vector for _, vector in found])
 
 
-def _embed(model: str, todo: list[tuple[str, str, str, str]], progress: Progress) -> None:
+def _embed(model: str, todo: list[tuple[str, str]], progress: Progress) -> None:
     with progress("vectors", len(todo), "passage") as bar:
         for start in range(0, len(todo), vectors.BATCH):
             batch = todo[start : start + vectors.BATCH]
-            texts = [documents.embedding_text(*parts) for _, *parts in batch]
-            found = embedding.embed_now(texts, "passage")
+            found = embedding.embed_now([text for _, text in batch], "passage")
             with transaction.atomic(using="owner"):
-                vectors.put(model, [digest for digest, *_ in batch], found)
+                vectors.put(model, [digest for digest, _ in batch], found)
             bar.update(len(batch))
 
 

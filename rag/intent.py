@@ -19,10 +19,14 @@ _OTHER = re.compile(r"[^a-z0-9]+")
 
 
 @cache
-def _table() -> tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]:
+def _table() -> tuple[tuple[re.Pattern[str], tuple[str, ...], bool], ...]:
     entries = yaml.safe_load(_DATA.read_text(encoding="utf-8"))
     return tuple(
-        (re.compile(rf"\b(?:{_BAR.sub('|', entry['words'])})\b"), tuple(entry["sections"]))
+        (
+            re.compile(rf"\b(?:{_BAR.sub('|', entry['words'])})\b"),
+            tuple(entry["sections"]),
+            entry.get("whole", False),
+        )
         for entry in entries
     )
 
@@ -36,15 +40,32 @@ def fold(text: str) -> str:
 def sections_asked(question: str) -> tuple[str, ...]:
     """The sections that answer `question`, best first; empty when it does not say."""
     words = fold(question)
-    return next((sections for pattern, sections in _table() if pattern.search(words)), ())
+    return next((sections for pattern, sections, _ in _table() if pattern.search(words)), ())
+
+
+def asks_for_one_answer(question: str) -> bool:
+    """Whether a question is asked that no whole section answers, such as signs or prevention."""
+    words = fold(question)
+    whole = next((whole for pattern, _, whole in _table() if pattern.search(words)), False)
+    return asks(question) and not whole
 
 
 def asks(text: str) -> bool:
     """Whether it is a question at all, and not only what somebody feels or sees."""
-    return "?" in text or bool(_asking().search(fold(text)))
+    return "?" in text or bool(_asking()["asks"].search(fold(text)))
+
+
+def only_asks(text: str) -> bool:
+    """Whether it is a question for information, and tells of nobody who is unwell.
+
+    In doubt it tells: before the answer to what only asks, triage's advice has no place.
+    """
+    if _asking()["tells"].search(fold(text)):
+        return False
+    return asks(text) or bool(sections_asked(text))
 
 
 @cache
-def _asking() -> re.Pattern[str]:
-    words = yaml.safe_load(_ASKING.read_text(encoding="utf-8"))
-    return re.compile(rf"\b(?:{_BAR.sub('|', words)})\b")
+def _asking() -> dict[str, re.Pattern[str]]:
+    data = yaml.safe_load(_ASKING.read_text(encoding="utf-8"))
+    return {name: re.compile(rf"\b(?:{_BAR.sub('|', words)})\b") for name, words in data.items()}

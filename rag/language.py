@@ -24,6 +24,11 @@ def ignored_words() -> list[str]:
     return sorted(_lexicon()["ignored"])
 
 
+def empty_words() -> frozenset[str]:
+    """Folded words that say nothing of what a question is about; how long, when and why do."""
+    return _lexicon()["empty"]
+
+
 def detect(text: str) -> str:
     """`fr`, `en` or `pcm`, by counting function words; French where nothing tells."""
     words = _WORD.findall(text.casefold())

@@ -26,7 +26,6 @@ SECTIONS = (
     "when_to_go",
     "do_not",
     "prevention",
-    "facts",
     QUESTIONS,
 )
 
@@ -180,6 +179,11 @@ class Chunk(Shared):
                 name="rag_chunk_siblings",
             ),
             models.Index(fields=["digest"], name="rag_chunk_digest"),
+            models.Index(
+                fields=["language"],
+                condition=Q(live=True, section=QUESTIONS),
+                name="rag_chunk_questions",
+            ),
         )
 
     def __str__(self) -> str:

@@ -22,8 +22,11 @@ from ai.base import ProviderError
 from carehelp.database.identity import login, run_as
 from carehelp.errors import Unavailable
 from rag import embedding, vectors
-from rag.intent import UNSAID, sections_asked
+from rag.guidance import BETWEEN
+from rag.intent import UNSAID, asks_for_one_answer, only_asks, sections_asked
 from rag.language import detect, in_english
+from rag.likeness import likeness
+from rag.models import QUESTIONS
 from rag.statement import (
     BESIDE,
     DENSE_WEIGHT,
@@ -41,18 +44,31 @@ LOCAL_STATISTICS = "local_statistics"
 RELEVANT = 0.5
 """The least score that counts as found: see docs/answers.md for the questions behind it."""
 
-NEAR = 0.3
-"""The least score at which a topic is worth reading for a sentence that answers."""
+MEANT = 0.57
+"""The least score at which a common question is the one that was asked: see docs/answers.md."""
+
+IN_DOUBT = 0.05
+"""What must be added where somebody tells that they are unwell, and where no single answer is asked."""
 
 NAMED_ADDS, NAMED_IS = 0.3, 0.75
 """What it adds to a passage's score that the question names its topic, and what that alone is worth,
 times the share of the question."""
 
+OWN_LANGUAGE = 0.1
+"""By how much better a common question in another language must fit."""
+
+CLOSE = 0.6
+"""What of a common question's score its vector makes; the rest is how alike the words are."""
+
+ALIKE_IS = 0.85
+"""What words alone are worth for a common question that has no vector to compare."""
+
+AGREES, CONTRADICTS = 0.15, 0.25
+"""What a common question gains where the asker names its topic, and loses where they name another
+more, times the shares of the question that the names are."""
+
 LIMIT = 5
 """Passages that a model is given, and that are shown as found."""
-
-TOPICS = 2
-"""How many of the topics that count are read whole."""
 
 LONGEST_QUESTION = 4_000
 LONGEST_SNIPPET = 240
@@ -95,7 +111,7 @@ async def search(
 ) -> list[Passage]:
     """At most `limit` passages in `language` where they exist, guidance before local statistics.
 
-    `whole`: after them the other sections of the first topics, for who chooses sentences in them.
+    `whole`: after them the other sections of the topic that was found, to compose an answer from.
 
     Never raises for a database that is down, busy or late: it then finds nothing, and says so in the
     log.
@@ -146,24 +162,33 @@ def find(
 ) -> list[Passage]:
     """The search itself, inside a transaction of the caller's."""
     found = [_passage(row) for row in rank(question, language, vector)]
-    chosen = _chosen(found, sections_asked(question) or UNSAID, limit)
+    sections = [p for p in found if p.section != QUESTIONS]
+    meant = _meant(question, found, language)
+    asked = sections_asked(question) or UNSAID
+    chosen = meant + _chosen(sections, asked, limit - len(meant))
     return chosen + _beside(chosen, language) if whole else chosen
 
 
+def _meant(question: str, found: Sequence[Passage], language: str) -> list[Passage]:
+    """The common question that was asked, if one was; in the reader's language before another."""
+    doubts = (not only_asks(question)) + (not asks_for_one_answer(question))
+    least = MEANT + IN_DOUBT * doubts
+    meant = [p for p in found if p.section == QUESTIONS and p.score >= least]
+    return sorted(meant, key=lambda p: -p.score - OWN_LANGUAGE * (p.language == language))[:1]
+
+
 def _beside(chosen: Sequence[Passage], language: str) -> list[Passage]:
-    """What else the first topics say; the search itself may not have found it: score 0."""
-    relevant = [p.topic for p in chosen if p.kind == GUIDANCE and p.score >= NEAR]
-    topics = list(dict.fromkeys(relevant))[:TOPICS]
-    if not topics:
+    """What else the topic that was found says; the search itself may not have found it: score 0."""
+    best = next((p for p in chosen if p.kind == GUIDANCE and p.score >= RELEVANT), None)
+    if best is None:
         return []
-    asked = beside(topics, language, signed_only=settings.UNSIGNED_CONTENT == "hide")
+    asked = beside(best.topic, language, signed_only=settings.UNSIGNED_CONTENT == "hide")
     with connections[login()].cursor() as cursor:
         cursor.execute(BESIDE, asked)
         names = [column.name for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     known = {passage.id for passage in chosen}
-    others = [_passage(row | {"fit": 0.0}) for row in rows if row["id"] not in known]
-    return sorted(others, key=lambda passage: topics.index(passage.topic))
+    return [_passage(row | {"fit": 0.0}) for row in rows if row["id"] not in known]
 
 
 def rank(question: str, language: str, vector: Sequence[float] | None) -> list[dict[str, Any]]:
@@ -183,12 +208,27 @@ def rank(question: str, language: str, vector: Sequence[float] | None) -> list[d
         cursor.execute(passages(model.dimensions if model else None), asked)
         names = [column.name for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    _stand_in(rows, model.least_cosine if model else 0)
+    least_cosine = model.least_cosine if model else 0
+    _stand_in(rows, least_cosine)
     for row in rows:
         fit = row["relevance"] if row["compared"] else row["coverage"]
         row["fit"] = max(fit + NAMED_ADDS * row["named"], NAMED_IS * row["named"])
         row["score"] += NAMED * row["named"]
+    _liken(question, rows, least_cosine)
     return sorted(rows, key=lambda row: -row["score"])
+
+
+def _liken(question: str, rows: list[dict[str, Any]], least_cosine: float) -> None:
+    """A common question fits as far as it is the one that is asked, whatever its answer's words."""
+    common = [row for row in rows if row["section"] == QUESTIONS]
+    named = max((row["named"] for row in rows), default=0)
+    ways = [(row["heading"], *row["keywords"].split(BETWEEN)) for row in common]
+    names = [f"{row['title']} {row['keyword'] or ''}" for row in common]
+    for row, alike in zip(common, likeness(question, ways, names), strict=True):
+        closeness = max(0, row["cosine"] - least_cosine) / (1 - least_cosine)
+        fit = CLOSE * closeness + (1 - CLOSE) * alike if row["compared"] else ALIKE_IS * alike
+        row["closeness"], row["alike"] = closeness, alike
+        row["fit"] = fit + AGREES * row["named"] - CONTRADICTS * (named - row["named"])
 
 
 def _stand_in(rows: list[dict[str, Any]], least_cosine: float) -> None:

@@ -46,15 +46,15 @@ _COMPARED = (
 )
 
 
-MOST_BESIDE = 60
+MOST_BESIDE = 30
 _CITED = (_SQL / "cited.sql").read_text(encoding="utf-8")
 BESIDE = (_SQL / "beside.sql").read_text(encoding="utf-8").replace("{cited}", _CITED)
 
 
-def beside(topics: Sequence[str], language: str, *, signed_only: bool) -> dict[str, Any]:
+def beside(topic: str, language: str, *, signed_only: bool) -> dict[str, Any]:
     """What `BESIDE` is executed with."""
     return {
-        "topics": list(topics),
+        "topic": topic,
         "languages": READ.get(language, ["fr"]),
         "signed_only": signed_only,
         "most": MOST_BESIDE,

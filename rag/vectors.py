@@ -17,7 +17,9 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from carehelp.database.identity import login
-from rag.models import EmbeddingModel
+from rag.documents import embedding_text
+from rag.guidance import BETWEEN, Section
+from rag.models import QUESTIONS, EmbeddingModel
 from rag.models import Vector as Kept
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ MEASURED = {"local/multilingual-e5-small": 0.75}
 
 # NOT EXISTS: Postgres compares every pair for a NOT IN whose list does not fit into its memory.
 _MISSING = """
-SELECT DISTINCT ON (digest) digest, title, heading, text FROM rag_chunk
+SELECT DISTINCT ON (digest) digest, title, section, heading, text, keywords FROM rag_chunk
 WHERE live AND kind = 'guidance' AND NOT EXISTS (
     SELECT 1 FROM rag_vector WHERE model = %s AND rag_vector.digest = rag_chunk.digest
 )
@@ -112,11 +114,16 @@ def available() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def missing(model: str) -> list[tuple[str, str, str, str]]:
-    """Digest, title, heading and text of the guidance that the model has not seen yet."""
+def missing(model: str) -> list[tuple[str, str]]:
+    """Digest, and what the vector is to be made from, of guidance that the model has not seen yet."""
     with connections[login()].cursor() as cursor:
         cursor.execute(_MISSING, [model])
-        return list(cursor.fetchall())
+        return [(digest, _text(*rest)) for digest, *rest in cursor.fetchall()]
+
+
+def _text(title: str, section: str, heading: str, text: str, keywords: str) -> str:
+    also = tuple(keywords.split(BETWEEN)) if section == QUESTIONS and keywords else ()
+    return embedding_text(title, Section(section, heading, text, also))
 
 
 def count(digests: Collection[str]) -> int | None:

@@ -5,16 +5,18 @@ from dataclasses import replace
 import pytest
 
 from conversations.citations import Claim, claims, not_supported, not_verbatim
-from conversations.compose import LONGEST, NOTHING, compose
+from conversations.compose import LONGEST, NOTHING, advice_of, compose
 from conversations.tests.test_compose import ALL
-from rag.search import search
+from rag.search import Passage, search
 from rag.tests.test_patient_questions import guidance, questions  # noqa: F401
+from triage import rulebook
+from triage.engine import assess
 
 MALARIA = "Le paludisme donne de la fièvre. Faites un test le jour même. Buvez 2 litres d'eau."
 NET = "Dormez sous une moustiquaire imprégnée pour éviter le paludisme."
 
 
-@pytest.mark.parametrize("split", ["dev", "test", "graded"])
+@pytest.mark.parametrize("split", ["dev", "test", "graded", "common"])
 async def test_every_composed_claim_is_its_sources_own_words(guidance, split, settings):  # noqa: F811
     settings.EMBEDDINGS = "none"
     cited = 0
@@ -24,12 +26,25 @@ async def test_every_composed_claim_is_its_sources_own_words(guidance, split, se
         )
         composed = compose(question["text"], found, language=question["language"])
         assert not_verbatim(composed) == [], question["text"]
+        assert len(advised(question, found).split()) <= LONGEST, question["text"]
         numbers = {number for claim in claims(composed.text) for number in claim.numbers}
         assert numbers == set(range(1, len(composed.cited) + 1)), question["text"]
         assert len(composed.text.split()) <= LONGEST
         assert composed.cited or composed.text == NOTHING[question["language"]]
         cited += bool(composed.cited)
     assert cited >= 0.8 * len(questions(split))
+
+
+def advised(question: dict, found: list[Passage]) -> str:
+    """The answer with what triage says, as a patient gets it; nothing where nothing is cited."""
+    text, language = question["text"], question["language"]
+    assessment, _ = assess(text, rulebook.current(), language=language)
+    advice = advice_of(assessment, assessment.advice(language))
+    if assessment.emergency:
+        assert advice.leads
+        return ""
+    composed = compose(text, found, language=language, advice=advice)
+    return composed.text if composed.cited else ""
 
 
 def test_a_changed_word_or_a_wrong_number_is_noticed():

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.compose import LONGEST, NOTHING, UNCLEAR, compose
+from conversations.compose import BRIEF, LONGEST, NOTHING, UNCLEAR, Advice, advice_of, compose
 from rag.search import GUIDANCE, LOCAL_STATISTICS, Passage
+from triage import rulebook
+from triage.engine import assess
 
 SECTIONS = {
     "signs": "Le paludisme donne de la fièvre. Il donne aussi des frissons.",
@@ -94,7 +96,7 @@ def test_nothing_found_says_so_and_gives_the_way_to_care(language):
 
 def test_advice_of_triage_comes_first_and_whole():
     advice = "Voyez un soignant aujourd'hui. " * 10
-    composed = compose("les signes", ALL, language="fr", advice=advice.strip())
+    composed = compose("j'ai le palu", ALL, language="fr", advice=Advice(advice.strip()))
     assert composed.text.startswith(advice.strip())
     assert len(composed.text.split()) <= LONGEST
 
@@ -130,9 +132,10 @@ def test_a_question_that_was_found_needs_no_checklist_and_all_else_keeps_it():
     checklist = ("Je n'ai pas compris. " * 25).strip()
 
     def text(question, passages):
-        return compose(question, passages, language="fr", advice=checklist, unclear=True).text
+        advice = Advice(checklist, leads=False, stands=False, unclear=True)
+        return compose(question, passages, language="fr", advice=advice).text
 
-    asked = "combien de piqûres de moustique ?"
+    asked = "j'ai combien de piqûres de moustique ?"
     assert text(asked, ALL).startswith(UNCLEAR["fr"])
     assert text(asked, []).startswith(checklist)
     assert text("taches rondes", ALL).startswith(checklist)
@@ -150,27 +153,90 @@ def test_a_number_in_a_document_does_not_look_like_ours():
     assert text.endswith("Prouvé par (4) et (5). [1]")
 
 
-FACTS = replace(
-    passage("prevention", "Le palu n'est pas contagieux. Le traitement du palu dure trois jours."),
-    id=9,
-    section="facts",
+ASKED = replace(
+    passage("overview", "Le traitement du palu dure trois jours. Finissez tous les comprimés."),
+    id=10,
+    section="questions",
+    heading="Combien de temps dure le traitement du palu ?",
 )
+QUESTION = "le traitement du palu dure combien de jours"
 
 
-def test_the_sentence_that_answers_comes_before_the_section():
-    composed = compose("combien de temps dure le traitement", [*ALL, FACTS], language="fr")
-    lead = composed.text.split("\n\n")[1]
-    assert lead == "Le traitement du palu dure trois jours. [1]"
-    assert [p.section for p in composed.cited] == ["facts", "when_to_go"]
+def test_the_common_question_that_was_asked_answers_then_when_to_go():
+    composed = compose(QUESTION, [ASKED, *ALL], language="fr")
+    assert composed.text.split("\n\n")[1] == f"{ASKED.text} [1]"
+    assert [p.section for p in composed.cited] == ["questions", "when_to_go"]
 
 
-def test_a_fact_that_is_not_found_is_said_to_be_missing():
-    composed = compose("combien coûte le traitement", [*ALL, FACTS], language="fr")
-    assert "nous n'y avons pas trouvé ce que cela coûte" in composed.text
-    assert composed.cited
+def test_the_section_that_was_asked_for_stands_beside_the_common_question():
+    net = passage(
+        "prevention", "Dormez chaque nuit sous une moustiquaire imprégnée, enfants d'abord. " * 2
+    )
+    composed = compose("comment éviter le palu ?", [ASKED, net, ALL[2]], language="fr")
+    assert [p.section for p in composed.cited] == ["questions", "prevention", "when_to_go"]
 
 
-def test_a_sentence_that_surely_answers_is_told_though_the_search_was_not_sure():
-    unsure = [replace(p, score=0.3) for p in [*ALL, FACTS]]
-    assert "trois jours. [1]" in compose("le traitement dure combien", unsure, language="fr").text
-    assert compose("le mariage coûte combien", unsure, language="fr").text == NOTHING["fr"]
+def test_a_brief_answer_is_the_common_questions():
+    composed = compose(QUESTION, [ASKED, *ALL], language="fr", longest=BRIEF)
+    assert ASKED.text in composed.text
+    assert len(composed.text.split()) <= BRIEF
+
+
+ILL = Advice("Toux de plus de deux semaines : faites le test.", leads=False, stands=False)
+
+
+@pytest.mark.parametrize("passages", [ALL, [ASKED, *ALL]])
+def test_who_only_asks_is_not_advised_as_if_they_were_ill(passages):
+    text = compose(QUESTION, passages, language="fr", advice=ILL).text
+    assert ILL.text not in text
+    assert "Allez tout de suite à l'hôpital" in text
+
+
+@pytest.mark.parametrize("passages", [ALL, [ASKED, *ALL]])
+def test_urgent_advice_stands_after_the_answer_to_who_only_asks(passages):
+    text = compose(QUESTION, passages, language="fr", advice=replace(ILL, stands=True)).text
+    assert text.endswith(ILL.text)
+    assert len(text.split()) <= LONGEST
+
+
+@pytest.mark.parametrize(
+    "question", [f"j'ai de la fièvre depuis 5 jours, {QUESTION} ?", "j'ai le palu"]
+)
+@pytest.mark.parametrize("passages", [ALL, [ASKED, *ALL]])
+def test_who_tells_what_is_wrong_is_advised_first(question, passages):
+    assert compose(question, passages, language="fr", advice=ILL).text.startswith(ILL.text)
+
+
+@pytest.mark.parametrize("passages", [ALL, [ASKED, *ALL], []])
+def test_what_must_lead_leads_whatever_is_asked(passages):
+    advice = replace(ILL, leads=True)
+    assert compose(QUESTION, passages, language="fr", advice=advice).text.startswith(ILL.text)
+
+
+def test_advice_is_not_lost_where_nothing_is_found():
+    assert ILL.text in compose(QUESTION, [], language="fr", advice=ILL).text
+
+
+@pytest.mark.parametrize(
+    ("text", "leads"),
+    [
+        ("mon enfant convulse", True),
+        ("mon mari me frappe", True),
+        ("je n'ai plus envie de vivre", True),
+        ("Can I still go to work with TB?", False),
+    ],
+)
+def test_emergencies_crises_and_violence_lead(text, leads):
+    assessment, _ = assess(text, rulebook.current())
+    assert advice_of(assessment, "…").leads == leads
+
+
+def test_first_aid_that_is_asked_for_gives_way_to_no_unsure_common_question():
+    steps = replace(
+        passage("signs", "Couchez la personne. Ne serrez rien."), id=11, section="steps"
+    )
+    asked = "que faire en premier ?"
+    unsure = [replace(ASKED, score=0.6), *ALL, steps]
+    assert compose(asked, unsure, language="fr").cited[0].section == "steps"
+    sure = [replace(ASKED, score=0.9), *ALL, steps]
+    assert compose(asked, sure, language="fr").cited[0].section == "questions"

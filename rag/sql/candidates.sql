@@ -48,19 +48,24 @@ WITH french AS (
         SELECT max(weight) AS weight FROM term WHERE term.lexeme IN (word.french, word.english)
     ) found ON true
 ), candidate AS (
-    SELECT id, tsv FROM rag_chunk
+    -- Common questions in the reader's languages alone: whole sections exist in both, and one is shown.
+    SELECT id, tsv, section = 'questions' AS common FROM rag_chunk
     WHERE live AND (signed OR kind <> 'guidance' OR NOT %(signed_only)s)
+      AND (section <> 'questions' OR language = ANY (%(languages)s::text[]))
       AND tsv @@ (SELECT query FROM chosen)
     LIMIT %(cap)s
-), lexical AS (
-    SELECT candidate.id,
+), matched AS (
+    SELECT candidate.id, common,
            sum(term.weight * ts_rank('{0.4, 0.4, 0.6, 1.0}', tsv, quote_literal(lexeme)::tsquery, 1))
                AS score,
-           count(DISTINCT position) AS words,
            least(1, sum(term.weight) / (SELECT weight FROM asked)) AS coverage
     FROM candidate JOIN term ON tsv @@ quote_literal(lexeme)::tsquery
-    GROUP BY candidate.id
-    ORDER BY score DESC LIMIT %(depth)s
+    GROUP BY candidate.id, common
+), lexical AS (
+    -- As many of either: a topic has many common questions, which would leave no room for sections.
+    (SELECT * FROM matched WHERE NOT common ORDER BY score DESC LIMIT %(depth)s)
+    UNION ALL
+    (SELECT * FROM matched WHERE common ORDER BY score DESC LIMIT %(depth)s)
 ), near AS (
     {near}
 ), fused AS (

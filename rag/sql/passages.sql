@@ -15,7 +15,7 @@
 )
 SELECT DISTINCT ON (chunk.id)
        chunk.id, chunk.topic, chunk.section, chunk.title, chunk.heading, chunk.text, chunk.language,
-       chunk.kind, chunk.signed, ranked.score, ranked.relevance, ranked.coverage, ranked.cosine, cited.sources,
+       chunk.kind, chunk.signed, chunk.keywords, ranked.score, ranked.relevance, ranked.coverage, ranked.cosine, cited.sources,
        {compared} AS compared, coalesce(named.share, 0) AS named, named.keyword
 FROM ranked
 JOIN rag_chunk AS hit ON hit.id = ranked.id

@@ -14,7 +14,6 @@ GUIDANCE = Path(__file__).resolve().parents[2] / "fixtures" / "guidance"
 FILES = sorted(path for path in GUIDANCE.glob("*.*.md"))
 LANGUAGES = ("fr", "en", "pcm")
 WORDS = range(40, 111)
-FACTS = range(40, 181)
 ANSWER = range(15, 61)
 FIELDS = {"topic", "language", "title", "keywords", "sources", "signed_by"}
 SOURCE_FIELDS = {"title", "publisher", "year", "url", "read"}
@@ -81,13 +80,11 @@ def problems_of_sources(sources: list[dict[str, Any]]) -> list[str]:
 def problems_of_layout(sections: dict[str, str]) -> list[str]:
     ids = list(sections)
     found = [f"unknown section {id_}" for id_ in ids if id_ not in SECTIONS]
-    missing = {"overview", "when_to_go", "do_not"} - set(ids)
+    missing = {"overview", "when_to_go", "do_not", "questions"} - set(ids)
     if missing or not {"signs", "steps"} & set(ids):
         found.append(f"missing sections {sorted(missing) or 'signs or steps'}")
     if ids != [id_ for id_ in SECTIONS if id_ in ids]:
         found.append(f"sections out of order: {ids}")
-    if {"facts", "questions"} <= set(ids):
-        found.append("facts and questions: a file has one of them")
     return found
 
 
@@ -120,7 +117,7 @@ def problems_of_questions(body: str) -> list[str]:
 def problems_of_section(id_: str, body: str, language: str, names: list[str]) -> list[str]:
     if id_ == "questions":
         return problems_of_questions(body)
-    found = problems_of_wording(id_, body, FACTS if id_ == "facts" else WORDS)
+    found = problems_of_wording(id_, body, WORDS)
     if not any(name in plain(body) for name in names):
         found.append(f"{id_} read alone does not say what it is about")
     if id_ == "when_to_go" and not (
@@ -163,14 +160,17 @@ def test_every_topic_is_there_in_french_and_in_english() -> None:
 def test_both_languages_of_a_topic_have_the_same_sections() -> None:
     for path in FILES:
         english = path.with_name(path.name.rsplit(".", 2)[0] + ".en.md")
-        ids = [sections_of(file) for file in (path, english)]
+        ids = [list(split(file.read_text(encoding="utf-8"))[1]) for file in (path, english)]
         assert ids[0] == ids[1], path.name
 
 
-def sections_of(file: Path) -> list[str]:
-    """Until all are rewritten, a file may have `facts` where another language has `questions`."""
-    ids = split(file.read_text(encoding="utf-8"))[1]
-    return ["questions" if id_ == "facts" else id_ for id_ in ids]
+def test_french_and_english_ask_as_many_common_questions() -> None:
+    for path in GUIDANCE.glob("*.fr.md"):
+        english = path.with_name(path.name.replace(".fr.", ".en."))
+        asked = [
+            len(QUESTION.findall(file.read_text(encoding="utf-8"))) for file in (path, english)
+        ]
+        assert asked[0] == asked[1] >= 5, path.name
 
 
 def test_a_heading_is_worded_the_same_in_every_file_of_a_language() -> None:
@@ -220,7 +220,6 @@ BROKEN_PAIRS = [
     ("Also asked:", "Most often.\nAlso asked:", "not one line before"),
     ("Can a fever be dangerous?", "How long does fever last?", "asked twice"),
     ("### How", "Before. ### How", "questions start"),
-    ("## Common", "## What not to do {#facts}\n\nFever.\n\n## Common", "a file has one of them"),
 ]
 
 
@@ -233,7 +232,7 @@ def test_a_broken_file_is_noticed(old: str, new: str, said: str) -> None:
 
 def with_pairs() -> str:
     text = (GUIDANCE / "fever.en.md").read_text(encoding="utf-8")
-    return re.split(r"^## .+ \{#(?:facts|questions)\}$", text, flags=re.MULTILINE)[0] + PAIRS
+    return re.split(r"^## .+ \{#questions\}$", text, flags=re.MULTILINE)[0] + PAIRS
 
 
 def test_common_questions_are_accepted() -> None:

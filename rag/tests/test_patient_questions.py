@@ -10,6 +10,7 @@ from django.conf import settings
 from rag import documents, embedding, vectors
 from rag.guidance import read_guidance
 from rag.ingest import ingest
+from rag.models import QUESTIONS
 from rag.search import GUIDANCE, RELEVANT, Passage, search
 
 FOLDER = Path(__file__).parent / "data"
@@ -59,6 +60,17 @@ async def test_nine_in_ten_find_their_topic_and_others_find_nothing(guidance):
     assert answered(await ask("off_topic")) <= 0.1
 
 
+async def test_common_questions_are_found_in_other_words_and_hardly_ever_another(guidance):
+    """These questions were written to choose thresholds: the figures are those of development."""
+    asked = [(q, p[0] if p else None) for q, p in await ask("common")]
+    first = [(q, p.heading if p and p.section == QUESTIONS else None) for q, p in asked]
+    known = [(q, heading) for q, heading in first if q["questions"]]
+    assert len(known) >= 85
+    assert sum(heading in q["questions"] for q, heading in known) / len(known) >= 0.6
+    wrong = [(q["text"], h) for q, h in first if h is not None and h not in q["questions"]]
+    assert len(wrong) / len(first) <= 0.05, wrong
+
+
 async def test_words_alone_find_four_in_five(guidance, settings):
     settings.EMBEDDINGS = "none"
     asked = await ask("test")
@@ -77,5 +89,5 @@ def test_every_passage_of_the_guidance_ships_with_its_vector():
         parsed = read_guidance(path)
         for section in parsed.sections:
             for piece in documents.pieces(section):
-                digest = documents.chunk_digest(parsed.title, piece.heading, piece.text)
+                digest = documents.chunk_digest(parsed.title, piece)
                 assert digest in shipped, f"{path.name} {section.id}"

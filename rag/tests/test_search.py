@@ -11,7 +11,7 @@ from carehelp.database.identity import run_as, through
 from rag import documents, vectors
 from rag.guidance import Parsed, Section, SourceRef
 from rag.ingest import ingest
-from rag.search import RELEVANT, search, snippet
+from rag.search import MEANT, RELEVANT, search, snippet
 
 WHO = SourceRef("Malaria", "WHO", 2024, "https://example.org/malaria", read=True)
 TEXTS = {
@@ -115,6 +115,69 @@ async def test_a_passage_says_what_it_rests_on(library):
     assert passage.sources[0]["read"] is True
     assert (passage.signed, passage.kind) == (False, "guidance")
     assert 0 < passage.score <= 1
+
+
+HOW_LONG = {
+    "fr": Section(
+        "questions",
+        "Combien de temps dure le traitement du paludisme ?",
+        "Le traitement dure trois jours dans la plupart des cas.",
+        ("le coartem on prend combien de jours", "how long I go drink di medicine"),
+    ),
+    "en": Section(
+        "questions",
+        "How long is malaria treatment taken?",
+        "Simple malaria is treated for three days in most cases.",
+        ("coartem how many days",),
+    ),
+}
+
+
+@pytest.fixture
+def common(library):
+    with through("owner"):
+        for language, section in HOW_LONG.items():
+            sections = (*parsed("malaria", language).sections, section)
+            documents.store(parsed("malaria", language, sections=sections))
+        documents.refresh_terms()
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("combien de temps dure le traitement du paludisme", "fr"),
+        ("Le coartem, on prend ça combien de jours ?", "fr"),
+        ("how many days coartem?", "en"),
+    ],
+)
+async def test_the_common_question_that_is_asked_comes_first(common, question, language):
+    passages = await search(question, language=language, budget_ms=5000)
+    assert (passages[0].section, passages[0].heading) == ("questions", HOW_LONG[language].heading)
+    assert passages[0].score >= MEANT
+    assert [p.section for p in passages].count("questions") == 1
+    assert not any("coartem" in p.text + p.heading for p in passages)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Quels sont les signes du paludisme ?",
+        "Combien de temps dure une morsure de serpent ?",
+        "combien coûte le traitement",
+        "j'ai le corps chaud",
+    ],
+)
+async def test_another_question_finds_whole_sections_alone(common, question):
+    assert "questions" not in {p.section for p in await search(question, budget_ms=5000)}
+
+
+async def test_who_reads_pidgin_finds_common_questions_in_english_and_never_in_french(common):
+    assert (await found("coartem na for how many days", language="pcm"))[
+        0
+    ] == "malaria.en questions"
+    assert "malaria.fr questions" not in await found(
+        "how long I go drink di medicine", language="pcm"
+    )
 
 
 async def test_only_what_is_published_is_found(library):

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from conversations.compose import Composed, compose
+from conversations.compose import Composed, advice_of, compose
 from conversations.rendering import triage_json
 from rag.search import search
 from triage import rulebook
@@ -73,9 +73,8 @@ async def _answer(text: str, language: str) -> Composed | None:
     if assessment.level is Level.EMERGENCY:
         return None
     passages = await search(text, language=language, budget_ms=PATIENCE_MS, whole=True)
-    advice = triage_json(assessment, language)["advice"]
-    unclear = assessment.level is Level.UNKNOWN
-    return compose(text, passages, language=language, advice=advice, unclear=unclear)
+    advice = advice_of(assessment, triage_json(assessment, language)["advice"])
+    return compose(text, passages, language=language, advice=advice)
 
 
 def _entry(number: int, one: Drawn) -> str:

@@ -32,9 +32,9 @@ class Command(BaseCommand):
         """What each passage's vector is made from, by digest."""
         paths = sorted(settings.GUIDANCE_DIR.glob("*.*.md"))
         return {
-            documents.chunk_digest(
-                parsed.title, piece.heading, piece.text
-            ): documents.embedding_text(parsed.title, piece.heading, piece.text)
+            documents.chunk_digest(parsed.title, piece): documents.embedding_text(
+                parsed.title, piece
+            )
             for parsed in map(read_guidance, paths)
             for section in parsed.sections
             for piece in documents.pieces(section)
