@@ -25,7 +25,7 @@ class Standing(StrEnum):
 
 
 _SPOKEN_OF = (Standing.ASKED, Standing.SUPPOSED)
-"""A sign told around an "if you" or "what if" is told of nobody."""
+"""A sign told around an "if you" or "what if" is told of nobody, unless "that is me" comes after it."""
 REACH = 5
 """How many words a negation reaches forward."""
 
@@ -105,7 +105,9 @@ _GOES_ON = word_set("a has have est is et and puis then now maintenant mais but 
 
 def judge(found: Found) -> list[tuple[Hit, Standing]]:
     """Every sign with how it stands."""
-    scopes, words = list(_scopes(found)), found.words.words
+    words = found.words.words
+    here = max((hit.first for hit in found.marks.get("here", ())), default=-1)
+    scopes = [one for one in _scopes(found) if one[0] not in _SPOKEN_OF or one[1] >= here]
     over = list(_over(found))
     return [(hit, _told_of(hit, words, scopes, over)) for hit in found.signs]
 
@@ -174,6 +176,8 @@ def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
         for hit in marks.get(name, ()):
             if hit.first == 0 or words[hit.first - 1] not in _EVEN:
                 yield standing, hit.first, _right(words, hit.after, stops)
+    for hit in marks.get("price", ()):
+        yield Standing.ASKED, hit.first, _right(words, hit.after, stops, clause_only=True)
     for hit in marks.get("asks_after", ()):
         if not _NEGATIONS.isdisjoint(words[max(hit.first - 2, 0) : hit.first]):
             continue  # "no vaccine": what is lacking is not asked about

@@ -43,6 +43,19 @@ def standings(message, sign):
         ("neck no fit bend", "stiff_neck", PRESENT),
         ("je ne plaisante pas, ce n'est pas une blague, il convulse", "convulsion", PRESENT),
         ("my heart attack was in 2016 and this pain in my chest is new", "chest_pain", PRESENT),
+        ("au cas où ma fille convulserait, où aller ?", "convulsion", Standing.SUPPOSED),
+        ("pour un exposé : pourquoi convulse-t-on ?", "convulsion", Standing.ASKED),
+        ("ce n'est pas pour un exposé, il convulse", "convulsion", PRESENT),
+        ("Is vomiting dangerous?", "vomiting", Standing.ASKED),
+        ("Is vomiting dangerous? My son is vomiting", "vomiting", PRESENT),
+        ("how much is a scan after convulsions", "convulsion", Standing.ASKED),
+        ("the cost of the scan is a problem, he convulses", "convulsion", PRESENT),
+        ("can malaria make a child vomit? mine is doing it now", "vomiting", PRESENT),
+        ("the goat of the neighbour was bitten by a snake", "snake_bite", Standing.ELSEWHERE),
+        ("the fever, the vomiting, it has all passed", "fever", PAST),
+        ("he had a convulsion but it is over now", "convulsion", PRESENT),
+        ("the fever is over now", "fever", PAST),
+        ("the fever was over but it came back", "fever", PRESENT),
     ],
 )
 def test_a_sign_stands_as_it_is_told(message, sign, standing):
@@ -56,3 +69,8 @@ def test_a_bite_long_ago_does_not_hide_what_it_does_today():
     message = "mordu par un chien il y a deux mois il a peur de l'eau"
     assert PRESENT in standings(message, "rabies_sign")
     assert PRESENT not in standings(message, "animal_bite")
+
+
+def test_a_sign_does_not_reach_over_a_but():
+    assert not standings("I feel like vomiting every morning but water stays", "vomits_everything")
+    assert standings("I vomit everything even water", "vomits_everything")
