@@ -172,9 +172,11 @@ def _scopes(found: Found) -> Iterator[tuple[Standing, int, int]]:
             yield Standing.ASKED, 0, _right(words, hit.after, stops) if fronted else hit.after
     for hit in marks.get("imagines", ()):
         yield Standing.SUPPOSED, hit.first, _right(words, hit.after, buts)
+    greeted = {i for hit in marks.get("greeting", ()) for i in range(hit.first, hit.after)}
     for name, standing in (("asks", Standing.ASKED), ("supposes", Standing.SUPPOSED)):
         for hit in marks.get(name, ()):
-            if hit.first == 0 or words[hit.first - 1] not in _EVEN:
+            even = hit.first > 0 and words[hit.first - 1] in _EVEN
+            if not even and hit.first not in greeted:  # "How work, doctor?" asks about no sign
                 yield standing, hit.first, _right(words, hit.after, stops)
     for hit in marks.get("price", ()):
         yield Standing.ASKED, hit.first, _right(words, hit.after, stops, clause_only=True)
