@@ -21,7 +21,8 @@ _REMEMBERED = 4_096
 _WINDOW, _OVERLAP = 60, 24
 _ENDS = frozenset(".,?")
 _NEGATIVE_WORDS = word_set(
-    "pas plus no not sans without aucun aucune ni jamais never neva non rien cannot nor"
+    "pas plus no not sans without aucun aucune ni jamais never neva non rien cannot nor zero "
+    "none nothing"
 )
 _DENYING = _NEGATIVE_WORDS - {"plus"}
 """Words that can only deny; "plus" may also be "more"."""
