@@ -82,6 +82,7 @@ _CHILD = re.compile(
     r"\b(?:bebe|baby|babies|nourrisson|enfant|fils|fille|garcon|pikin|child|boy|girl|son|daughter|"
     r"petite?|gosse|toddler|infant|nouveau|newborn|born|age|agee|old|jumeaux?|twins?|puce|bout)\b"
 )
+_CHILD_AFTER = re.compile(r"^ (?:bebe|baby|pikin|newborn|infant|nourrisson|girl|boy)\b")
 _TEMPERATURE = (
     re.compile(
         r"\b(\d{2,3}(?:\.\d+)?)(?: de)? (?:degres?|degrees?|celsius|fahrenheit|de fievre|of fever|de temperature|fever)\b"
@@ -98,7 +99,7 @@ _TENSION = re.compile(
     r"\b(?:tension|ta|pression|bp|pressure)\b(?: [a-z]+){0,4} (\d{1,3})\b(?![/.])"
 )
 _NUMBERS = (
-    ("pulse", ("poul", "pulse", "heart", "hr ", "frequence", "coeur", "battement"), re.compile(r"\b(?:pouls|pulse|heart rate|hr|frequence cardiaque|coeur bat|battements)\b(?: [a-z]+){0,4} (\d{2,3})\b"), (20, 300)),
+    ("pulse", ("poul", "pulse", "heart", "hr ", "frequence", "coeur", "battement"), re.compile(r"\b(?:pouls|pulse|heart rate|hr|frequence cardiaque|coeur bat|coeur tape|coeur run|heart beats?|heart beating|battements)\b(?: [a-z]+){0,4} (\d{2,3})\b"), (20, 300)),
     ("pulse", ("bpm", "battements", "beats"), re.compile(r"\b(\d{2,3}) (?:bpm|battements|beats)\b"), (20, 300)),
     ("breaths", ("respir", "breath", "rr "), re.compile(r"\b(?:respir\w*|breath\w*|respiratory rate|rr|frequence respiratoire)\b(?: [a-z]+){0,4} (\d{2,3})\b(?! (?:ans|years?|percent))"), (4, 150)),
     ("breaths", ("respiration", "breath", "cycles"), re.compile(r"\b(\d{2,3}) (?:respirations?|breaths?|cycles)\b"), (4, 150)),
@@ -189,7 +190,7 @@ def _is_age(text: str, found: re.Match[str], days: float, about_child: bool) -> 
         return False
     if _HOURS[unit] >= 8766:
         return True
-    if about_child and _IS_AGED.search(before):
+    if about_child and (_IS_AGED.search(before) or _CHILD_AFTER.match(text[found.end() :])):
         return True
     nearby = " ".join(before.split()[-5:])
     return about_child and bool(_CHILD.search(nearby)) and found.group(1) != "a"

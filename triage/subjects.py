@@ -42,18 +42,24 @@ _OWNED = word_set(
     "premier premiere small big deuxieme 2eme jeune young"
 )
 _SELVES = word_set("je j i me moi m my mon ma mes")
-_UNCLEAR = word_set("il elle lui he she him her e it ils elles they")
+_UNCLEAR = word_set("il elle lui he she him her e it ils elles they son ses his leur leurs their yi")
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """Who is spoken of: a key such as `self`, `child`, `mother`; `None` where it is unclear."""
+    """Who is spoken of: a key such as `self`, `child`, `mother`; `None` where it is unclear.
+
+    `at_first` is whom an unclear mention means where nobody was spoken of before.
+    """
 
     key: str | None
+    at_first: str = "other"
 
 
 def mentioned(words: Sequence[str], *, pregnant: bool = False) -> Mention:
     """The first relative spoken of, a child before others; else the writer; else unclear.
+
+    "39 since yesterday" names nobody: it is said of whoever was spoken of before.
 
     An unborn child is not the patient, so `pregnant` lets "the baby moves less" be the mother's.
     """
@@ -67,7 +73,7 @@ def mentioned(words: Sequence[str], *, pregnant: bool = False) -> Mention:
     known = set(words)
     if known & _SELVES:
         return Mention(SELF)
-    return Mention(None if known & _UNCLEAR or not known else SELF)
+    return Mention(None, "other" if known & _UNCLEAR or not known else SELF)
 
 
 def _is_person(words: Sequence[str], i: int) -> bool:
@@ -147,8 +153,10 @@ def resolve(mention: Mention, state: State, declared: Mapping[str, object] | Non
         return [str(key)]
     if mention.key is None:
         last = [state.last] if state.last else []
+        if mention.at_first == SELF:
+            return last or [SELF]
         others = [key for key in state.subjects if key != state.last and key != SELF]
-        return last + others or ["other"]
+        return last + others or [mention.at_first]
     if mention.key in _CHILDREN and mention.key not in state.subjects:
         alike = [key for key in state.subjects if key in _CHILDREN and _same(key, mention.key)]
         return alike[:1] or [mention.key]
