@@ -42,7 +42,9 @@ _OWNED = word_set(
     "premier premiere small big deuxieme 2eme jeune young"
 )
 _SELVES = word_set("je j i me moi m my mon ma mes")
-_UNCLEAR = word_set("il elle lui he she him her e it ils elles they son ses his leur leurs their yi")
+_UNCLEAR = word_set(
+    "il elle lui he she him her e it ils elles they son ses his leur leurs their yi"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,14 @@ MORE_FALSE_ALARMS = (0.015, 0.03)
 """What each opinion may cost: of the low-risk messages, so many more raised than by the rules."""
 
 _RANKS = {"none": 0, "self_care": 0, "unknown": 1, "routine": 1, "urgent": 2, "emergency": 3}
-_FROM = (3, 2)
+_URGENT = 2
+_FROM = (3, _URGENT)
 """What each opinion looks for: an emergency; urgent or worse."""
+
+LOW_COUNTS, BETWEEN_COUNTS = 3.0, 0.3
+"""How much a low-risk message counts, and an urgent one when emergencies are looked for: what the
+signal may cost is counted in low-risk messages, and the messages hold few of them.
+"""
 
 Numbers = NDArray[Any]
 
@@ -92,10 +98,12 @@ class Matrix:
 def fit(lessons: Sequence[Lesson], at_least: int) -> tuple[Numbers, float]:
     """Weights and bias that tell messages of at least this rank from the others (Adam, full batch)."""
     matrix, wanted = Matrix.of(lessons), np.array([one.gold >= at_least for one in lessons], float)
+    counts = np.array([_counts(one.gold, at_least) for one in lessons])
+    counts /= counts.sum()
     table, bias = np.zeros(1 << signal.BITS), 0.0
     first, second = np.zeros_like(table), np.zeros_like(table)
     for step in range(1, STEPS + 1):
-        errors = (1 / (1 + np.exp(-matrix.scores(table) - bias)) - wanted) / len(lessons)
+        errors = (1 / (1 + np.exp(-matrix.scores(table) - bias)) - wanted) * counts
         gradient = matrix.gradient(errors) + PENALTY * table / len(lessons)
         first = 0.9 * first + 0.1 * gradient
         second = 0.99 * second + 0.01 * gradient * gradient
@@ -103,6 +111,12 @@ def fit(lessons: Sequence[Lesson], at_least: int) -> tuple[Numbers, float]:
         table -= RATE * first / (1 - 0.9**step) / pace
         bias -= 2 * errors.sum()
     return table, bias
+
+
+def _counts(gold: int, at_least: int) -> float:
+    if gold < _URGENT:
+        return LOW_COUNTS
+    return 1.0 if gold >= at_least else BETWEEN_COUNTS
 
 
 def held_out(lessons: Sequence[Lesson], at_least: int) -> Numbers:
