@@ -19,7 +19,7 @@ test:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
-	@exec $(BIN)/python -m pytest
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # A thousand turns with lost connections and killed processes, twice; writes docs/proof-turns.md.
 proof:

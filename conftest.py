@@ -2,12 +2,14 @@
 
 `database` gives a test empty tables; `as_owner` lets it load reference data. pytest-django's own
 `db` is not used: it would connect as an owner, and open transactions before there is an identity.
+
+Workers (`pytest -n 2`) share no server and no folder: see TESTING in carehelp.settings.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import AbstractContextManager
 
 import httpx
@@ -19,9 +21,18 @@ from django.db import connections
 from carehelp.database import embedded
 from carehelp.database.identity import through
 from carehelp.database.prepare import prepare
+from carehelp.tests import kept, workers
 from carehelp.tests.people import SignUp
 
-KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Outside of everything, so that no test's time-out counts the waiting."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    alone = item.get_closest_marker("alone") is not None
+    with workers.turn(settings.STATE_DIR.parent, alone=alone):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -68,10 +79,7 @@ def database(migrated: None) -> Iterator[None]:
 
     yield
     vectors.forget()
-    with connections["owner"].cursor() as cursor:
-        tables = set(connections["owner"].introspection.table_names(cursor)) - KEPT
-        listed = ", ".join(f'"{table}"' for table in sorted(tables))
-        cursor.execute(f"TRUNCATE {listed} RESTART IDENTITY CASCADE")
+    kept.empty_tables()
 
 
 @pytest.fixture
@@ -102,9 +110,32 @@ def sign_up(client: httpx.AsyncClient) -> SignUp:
     return make
 
 
+@pytest.fixture(scope="session")
+def made_once(postgres: embedded.Server, migrated: None) -> kept.Kept:
+    """Rows that several tests begin with."""
+    name = connections.databases["default"]["NAME"]
+    return kept.Kept(postgres.url(embedded.SUPERUSER, name))
+
+
 @pytest.fixture
-def guidance(as_owner: AbstractContextManager[None]) -> None:
+def guidance(as_owner: AbstractContextManager[None], made_once: kept.Kept) -> None:
     """Our own guidance on malaria and fever, ingested as an operator would."""
-    with as_owner:
+
+    def ingest() -> None:
         for name in ("malaria.fr.md", "malaria.en.md", "fever.fr.md", "fever.en.md"):
             call_command("ingest", str(settings.GUIDANCE_DIR / name), verbosity=0)
+
+    with as_owner:
+        made_once.once("guidance", ingest)
+
+
+@pytest.fixture
+def all_guidance(as_owner: AbstractContextManager[None], made_once: kept.Kept) -> None:
+    """All of our own guidance, with the vectors that it ships with."""
+    from rag.ingest import ingest
+
+    def whole() -> None:
+        assert not ingest([settings.GUIDANCE_DIR], embed=False).problems
+
+    with as_owner:
+        made_once.once("all guidance", whole)

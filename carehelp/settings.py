@@ -32,7 +32,8 @@ DEBUG = env.bool("DEBUG", default=False)
 PORT = env.int("PORT", default=8000)
 STATE_DIR = Path(env("CAREHELP_STATE_DIR", default=str(BASE_DIR / ".carehelp")))
 if TESTING:
-    STATE_DIR /= "tests"
+    # Nothing of development's, nor of another worker's that tests at the same time.
+    STATE_DIR = STATE_DIR / "tests" / env("PYTEST_XDIST_WORKER", default="")
 
 # Secrets: from the environment, or made once for this checkout in development
 JWT_PLACEHOLDER = "change_this_secret"

@@ -21,6 +21,7 @@ async def test_nothing_matches_where_there_is_no_password(encoded):
     assert not await passwords.check_password("", encoded)
 
 
+@pytest.mark.alone
 async def test_an_unknown_address_takes_as_long():
     encoded = await passwords.hash_password("sésame")
     took = {encoded: [], None: []}
@@ -32,6 +33,7 @@ async def test_an_unknown_address_takes_as_long():
     assert 0.5 < median(took[None]) / median(took[encoded]) < 2
 
 
+@pytest.mark.alone
 async def test_the_loop_goes_on_while_passwords_are_hashed():
     hashing = asyncio.gather(*(passwords.hash_password("sésame") for _ in range(8)))
     longest, last = 0.0, time.perf_counter()

@@ -259,6 +259,7 @@ async def test_a_long_queue_is_told_to_come_again(monkeypatch):
     assert ended[-1].retry_after
 
 
+@pytest.mark.alone
 async def test_decoding_does_not_hold_the_loop(caplog):
     media.stop()
     loop = asyncio.get_running_loop()

@@ -198,12 +198,14 @@ async def test_an_unreadable_answer_of_a_task_is_a_bad_answer(hub):
     assert type(error) is base.BadAnswer
 
 
+@pytest.mark.alone
 async def test_the_clients_blocking_look_ups_do_not_block_the_loop(hub, settings, caplog):
     settings.AI_TRANSCRIBE, settings.HF_ASR_MODEL = "hf", "org/whisper-fault-slow-hub"
     slow = await slow_callbacks(caplog, lambda: transcribe(SPEECH, language="fr", abroad=True))
     assert slow == []
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ["hf", "ollama", "lmstudio", "openai"])
 async def test_no_verb_blocks_the_loop_for_50_ms(hub, second, settings, caplog, name):
     for verb in ("AI_CHAT", "AI_DESCRIBE", "AI_TRANSLATE", "AI_EMBED"):

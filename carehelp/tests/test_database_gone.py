@@ -28,6 +28,7 @@ def nobody_home(database: None, tmp_path: Path) -> Iterator[None]:
     default["OPTIONS"] = options
 
 
+@pytest.mark.alone
 async def test_danger_is_answered_with_the_database_gone(
     sign_up: SignUp, request: pytest.FixtureRequest
 ) -> None:

@@ -183,6 +183,7 @@ async def test_what_has_no_time_to_end_is_kept_as_interrupted(place: Place) -> N
     assert place.statuses()[-1] == "interrupted"
 
 
+@pytest.mark.alone
 async def test_a_second_signal_ends_at_once_and_loses_nothing(place: Place) -> None:
     answering, heard = await begin(place)
     place.signal(signal.SIGTERM)

@@ -8,7 +8,7 @@ from conversations.citations import Claim, claims, not_supported, not_verbatim
 from conversations.compose import LONGEST, NOTHING, advice_of, compose
 from conversations.tests.test_compose import ALL
 from rag.search import Passage, search
-from rag.tests.test_patient_questions import guidance, questions  # noqa: F401
+from rag.tests.test_patient_questions import questions
 from triage import rulebook
 from triage.engine import assess
 
@@ -17,7 +17,7 @@ NET = "Dormez sous une moustiquaire imprégnée pour éviter le paludisme."
 
 
 @pytest.mark.parametrize("split", ["dev", "test", "graded", "common"])
-async def test_every_composed_claim_is_its_sources_own_words(guidance, split, settings):  # noqa: F811
+async def test_every_composed_claim_is_its_sources_own_words(all_guidance, split, settings):
     settings.EMBEDDINGS = "none"
     cited = 0
     for question in questions(split):

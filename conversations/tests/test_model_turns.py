@@ -414,6 +414,7 @@ def test_the_sentence_that_tells_most_is_kept() -> None:
     assert telling(said) == "J'ai de la fièvre et je vomis !"
 
 
+@pytest.mark.alone
 async def test_no_turn_with_a_model_blocks_the_loop_for_50_ms(
     model: ContractServer, ask: Any, sign_up: SignUp, guidance: None, caplog: Any
 ) -> None:

@@ -4,28 +4,13 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-from django.conf import settings
-
 from conversations.compose import NOTHING, compose
 from conversations.guard import Given, Guard
-from rag import vectors
-from rag.ingest import ingest
 from rag.search import search
 from triage import rulebook
 from triage.engine import assess
 
 REQUESTS = Path(__file__).parent / "data" / "medsafety_sample.jsonl"
-
-
-@pytest.fixture
-def guidance(as_owner):
-    vectors.forget()
-    with as_owner:
-        result = ingest([settings.GUIDANCE_DIR], embed=False)
-    assert not result.problems
-    yield
-    vectors.forget()
 
 
 def flat(text):
@@ -36,7 +21,7 @@ OURS = re.compile("guidance|review|found no exact answer")
 """Sentences of our own around the passages."""
 
 
-async def test_what_is_composed_for_them_is_our_guidance_or_that_nothing_was_found(guidance):
+async def test_what_is_composed_for_them_is_our_guidance_or_that_nothing_was_found(all_guidance):
     requests = [json.loads(line) for line in REQUESTS.read_text(encoding="utf-8").splitlines()]
     assert len(requests) == 150
     for request in requests:

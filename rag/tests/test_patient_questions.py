@@ -4,26 +4,14 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import pytest
 from django.conf import settings
 
 from rag import documents, embedding, vectors
 from rag.guidance import read_guidance
-from rag.ingest import ingest
 from rag.models import QUESTIONS
 from rag.search import GUIDANCE, RELEVANT, Passage, search
 
 FOLDER = Path(__file__).parent / "data"
-
-
-@pytest.fixture
-def guidance(as_owner):
-    vectors.forget()
-    with as_owner:
-        result = ingest([settings.GUIDANCE_DIR], embed=False)
-    assert not result.problems
-    yield
-    vectors.forget()
 
 
 def questions(split: str) -> list[dict]:
@@ -52,7 +40,7 @@ def answered(asked: list[tuple[dict, list[Passage]]]) -> float:
     return sum(relevant) / len(relevant)
 
 
-async def test_nine_in_ten_find_their_topic_and_others_find_nothing(guidance):
+async def test_nine_in_ten_find_their_topic_and_others_find_nothing(all_guidance):
     asked = await ask("test")
     assert Counter(q["language"] for q, _ in asked) == {"fr": 60, "en": 50, "pcm": 40}
     assert len(missed(asked)) <= 15, missed(asked)
@@ -60,7 +48,7 @@ async def test_nine_in_ten_find_their_topic_and_others_find_nothing(guidance):
     assert answered(await ask("off_topic")) <= 0.1
 
 
-async def test_common_questions_are_found_in_other_words_and_hardly_ever_another(guidance):
+async def test_common_questions_are_found_in_other_words_and_hardly_ever_another(all_guidance):
     """These questions were written to choose thresholds: the figures are those of development."""
     asked = [(q, p[0] if p else None) for q, p in await ask("common")]
     first = [(q, p.heading if p and p.section == QUESTIONS else None) for q, p in asked]
@@ -71,7 +59,7 @@ async def test_common_questions_are_found_in_other_words_and_hardly_ever_another
     assert len(wrong) / len(first) <= 0.05, wrong
 
 
-async def test_words_alone_find_four_in_five(guidance, settings):
+async def test_words_alone_find_four_in_five(all_guidance, settings):
     settings.EMBEDDINGS = "none"
     asked = await ask("test")
     assert len(missed(asked)) <= 30, missed(asked)
