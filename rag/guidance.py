@@ -20,6 +20,7 @@ import yaml
 from carehelp.errors import Invalid
 from rag.models import LANGUAGES, QUESTIONS, SECTIONS
 
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LARGEST_FILE = 2 * 1024 * 1024
 LONGEST_FRONT = 20_000
 _FRONT = re.compile(r"\A\ufeff?---\r?\n(.*?)\r?\n---\r?\n(.*)\Z", re.DOTALL)
@@ -129,7 +130,7 @@ def _front_matter(text: str, name: str) -> dict[str, Any]:
     try:
         if len(text) > LONGEST_FRONT or _is_a_trap(text):
             raise BadDocument(f"{name}: the front matter is too large", reason="not_yaml")
-        front = yaml.safe_load(text)
+        front = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError) as error:
         raise BadDocument(f"{name}: the front matter is not YAML", reason="not_yaml") from error
     if not isinstance(front, dict):
@@ -142,7 +143,7 @@ def _front_matter(text: str, name: str) -> dict[str, Any]:
 def _is_a_trap(text: str) -> bool:
     """Aliases unfold a few lines into gigabytes; every level of nesting takes longer to read."""
     depth = 0
-    for event in yaml.parse(text):
+    for event in yaml.parse(text, _Loader):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > 5 or isinstance(event, yaml.AliasEvent):

@@ -76,6 +76,7 @@ async def test_a_failure_before_the_first_word_falls_back(dead_first, fault, rea
     assert (answer.provider, answer.fell_back, answer.reason) == ("nearby", True, reason)
 
 
+@pytest.mark.alone
 async def test_a_stall_before_the_first_word_falls_back_in_time(dead_first, settings):
     settings.AI_FIRST_WORD_SECONDS_LOCAL = 0.3
     server, _ = dead_first("stall-before")
@@ -85,6 +86,7 @@ async def test_a_stall_before_the_first_word_falls_back_in_time(dead_first, sett
     await until(lambda: server.open == 0)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "fault", ["cut-after", "malformed", "error-after", "stall-after", "no-end"]
 )
@@ -102,6 +104,7 @@ async def test_a_failure_after_the_first_word_is_a_cut_off_that_keeps_what_was_s
     await until(lambda: server.open == 0)
 
 
+@pytest.mark.alone
 async def test_a_slow_drip_ends_with_the_total_time(dead_first, settings):
     settings.AI_TOTAL_SECONDS_LOCAL = 0.25
     dead_first("drip")
@@ -211,6 +214,7 @@ async def test_a_cancelled_turn_is_nobodys_failure(settings, server, fault):
     assert (rung.breaker.state(), rung.gate().window.under_way) == ("ok", 0)
 
 
+@pytest.mark.alone
 async def test_a_provider_that_recovers_is_asked_again(dead_first, settings):
     settings.AI_BREAKER_SECONDS, settings.AI_BREAKER_FAILURES = 0.05, 2
     server, _ = dead_first("500")
@@ -324,6 +328,7 @@ def test_a_second_rung_may_raise_a_claim(settings):
     assert ladders.languages()["fr"]["chat_stream"] == "verified"
 
 
+@pytest.mark.alone
 async def test_a_watch_cancels_only_the_wait_that_is_late():
     loop = asyncio.get_running_loop()
     watch = Watch(0.4, loop.time() + 10)
@@ -362,6 +367,7 @@ async def test_a_watch_knows_when_all_time_is_spent():
     watch.end()
 
 
+@pytest.mark.alone
 async def test_a_reader_that_is_slow_itself_is_not_cut_off(settings, server):
     settings.AI_CHAT, settings.AI_BETWEEN_WORDS_SECONDS = "lmstudio", 0.05
     said = ""
