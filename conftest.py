@@ -72,14 +72,20 @@ def drop(admin: str, name: str) -> None:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@pytest.fixture(scope="session")
+def above(postgres: embedded.Server, migrated: None) -> str:
+    """The URL of the tests' database, above row level security."""
+    return postgres.url(embedded.SUPERUSER, connections.databases["default"]["NAME"])
+
+
 @pytest.fixture
-def database(migrated: None) -> Iterator[None]:
+def database(above: str) -> Iterator[None]:
     """Empty tables before the test; what it leaves is gone after it, also from memory."""
     from rag import vectors
 
     yield
     vectors.forget()
-    kept.empty_tables()
+    kept.empty_tables(above)
 
 
 @pytest.fixture
@@ -111,10 +117,9 @@ def sign_up(client: httpx.AsyncClient) -> SignUp:
 
 
 @pytest.fixture(scope="session")
-def made_once(postgres: embedded.Server, migrated: None) -> kept.Kept:
+def made_once(above: str) -> kept.Kept:
     """Rows that several tests begin with."""
-    name = connections.databases["default"]["NAME"]
-    return kept.Kept(postgres.url(embedded.SUPERUSER, name))
+    return kept.Kept(above)
 
 
 @pytest.fixture

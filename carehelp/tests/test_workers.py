@@ -84,7 +84,7 @@ def test_rows_that_are_put_back_are_those_that_were_made(as_owner: Any, made_onc
     with as_owner:
         mine.once("fever", fever)
         before = everything()
-        empty_tables()
+        empty_tables(mine.url)
         assert not any(everything())
         mine.once("fever", fever)
         assert all(before)
