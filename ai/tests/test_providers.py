@@ -93,6 +93,7 @@ async def test_an_address_where_nobody_listens_is_unreachable(settings, ask):
         assert type(await fails(provider, ask)) is base.Unreachable
 
 
+@pytest.mark.alone
 async def test_words_that_come_soon_after_others_come_together(server, monkeypatch):
     server.pause, server.words = 0.01, [f"mot{number} " for number in range(12)]
     provider = LMStudio("qwen")
