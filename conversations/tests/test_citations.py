@@ -19,7 +19,7 @@ NET = "Dormez sous une moustiquaire imprégnée pour éviter le paludisme."
 @pytest.mark.parametrize("split", ["dev", "test", "graded", "common"])
 async def test_every_composed_claim_is_its_sources_own_words(all_guidance, split, settings):
     settings.EMBEDDINGS = "none"
-    cited = 0
+    cited = known = 0
     for question in questions(split):
         found = await search(
             question["text"], language=question["language"], budget_ms=10_000, whole=True
@@ -31,8 +31,10 @@ async def test_every_composed_claim_is_its_sources_own_words(all_guidance, split
         assert numbers == set(range(1, len(composed.cited) + 1)), question["text"]
         assert len(composed.text.split()) <= LONGEST
         assert composed.cited or composed.text == NOTHING[question["language"]]
-        cited += bool(composed.cited)
-    assert cited >= 0.8 * len(questions(split))
+        if question.get("questions") != []:  # Some are about what we have nothing on.
+            known += 1
+            cited += bool(composed.cited)
+    assert cited >= 0.8 * known > 0
 
 
 def advised(question: dict, found: list[Passage]) -> str:
