@@ -28,7 +28,10 @@ from ai.rungs import Rung
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of `manage.py ai_check`. `seconds` is None where nothing was asked."""
+    """One line of `manage.py ai_check`; `seconds` is None where nothing was answered.
+
+    `model` is the one that answered, also where a placeholder was asked for.
+    """
 
     verb: str
     provider: str
@@ -57,7 +60,8 @@ async def probe(rung: Rung) -> Finding:
         )
     finally:
         await provider.close()
-    return _finding(rung, works=True, seconds=time.monotonic() - started, what_to_do="")
+    seconds = time.monotonic() - started
+    return Finding(rung.verb, rung.provider, provider.model, rung.abroad, True, seconds, "")
 
 
 def _finding(rung: Rung, **found: Any) -> Finding:

@@ -92,4 +92,6 @@ def test_ai_check_knows_its_verbs():
 def test_ai_check_measures_what_works(settings, llama):
     settings.AI_CHAT, settings.LMSTUDIO_BASE_URL = "lmstudio", llama
     settings.AI_ANSWER_TOKENS = 8
-    assert "chat_stream  works" in run("chat_stream")
+    said = run("chat_stream")
+    assert "chat_stream  works" in said
+    assert "local-model" not in said
