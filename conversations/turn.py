@@ -37,16 +37,16 @@ from conversations.models import Message
 from conversations.remember import Opened, SentTwiceAtOnce, open_turn
 from conversations.spoken import Spoken, spoken
 from conversations.understand import understand
-from rag.search import LIMIT, Passage, search
+from rag.search import LIMIT, LONGEST_MS, Passage, search
 from triage import rulebook
 from triage.engine import Assessment, assess
 from triage.levels import Level
 
 logger = logging.getLogger(__name__)
 
-WITH_A_MODEL_MS, WITHOUT_A_MODEL_MS = 1000, 3000
-"""How long passages may take. A composed answer is made of them; a model's rests on them, and without
-them the patient is told that nothing was found."""
+WITH_A_MODEL_MS, WITHOUT_A_MODEL_MS = 150, LONGEST_MS
+"""What finding passages should take: a model's first word waits for them; a composed answer has no
+other."""
 
 Status = Message.Status
 Slot = Callable[[], AbstractAsyncContextManager[None]]

@@ -75,6 +75,9 @@ LONGEST_SNIPPET = 240
 FOR_THE_VECTOR = 0.6
 """Share of the time budget that the question's vector may take before words alone must do."""
 
+LONGEST_MS = 3000
+"""After so long, or the time budget where that is longer, nothing is found."""
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -111,7 +114,8 @@ async def search(
 ) -> list[Passage]:
     """At most `limit` passages in `language` where they exist, guidance before local statistics.
 
-    `whole`: after them the other sections of the topic that was found, to compose an answer from.
+    `budget_ms` is what it should take: a vector that is late is done without. `whole`: after them the
+    other sections of the topic that was found, to compose an answer from.
 
     Never raises for a database that is down, busy or late: it then finds nothing, and says so in the
     log.
@@ -123,7 +127,7 @@ async def search(
     start = time.monotonic()
     try:
         vector = await _vector(question, FOR_THE_VECTOR * budget_ms / 1000)
-        left = budget_ms / 1000 - (time.monotonic() - start)
+        left = max(budget_ms, LONGEST_MS) / 1000 - (time.monotonic() - start)
         # Not wait_for: in Python 3.11 it swallows a cancelling that comes with the result, and the
         # stopped turn would go on.
         async with asyncio.timeout(left):
@@ -131,7 +135,7 @@ async def search(
                 find, question, language=wanted, limit=limit, vector=vector, whole=whole
             )
     except TimeoutError:
-        logger.warning("search took more than %d ms: answering without passages", budget_ms)
+        logger.warning("search took too long: answering without passages")
     except (DatabaseError, Unavailable) as error:
         bug = not isinstance(error, OperationalError | InterfaceError | Unavailable)
         logger.warning("search is not possible: %s", type(error).__name__, exc_info=bug)

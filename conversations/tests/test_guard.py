@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from conversations.guard import MOST_HELD, Given, Guard, doses, written_out
 from conversations.phrases import Found, Phrases, Reading
 from conversations.wording import LANGUAGES
+from rag.guidance import read_guidance
 
 DATA = Path(__file__).parent / "data"
 ORS = "Après chaque selle liquide, donnez : moins de 2 ans, 50 à 100 ml ; puis 1 comprimé par jour."
@@ -52,10 +53,8 @@ def test_ordinary_sentences_pass_unchanged(name):
 
 
 def guidance():
-    folder = Path(settings.GUIDANCE_DIR)
-    return [
-        path.read_text(encoding="utf-8").split("\n---\n", 1)[1] for path in folder.glob("*.*.md")
-    ]
+    files = Path(settings.GUIDANCE_DIR).glob("*.*.md")
+    return [section.text for path in files for section in read_guidance(path).sections]
 
 
 def test_all_our_guidance_passes_unchanged_where_it_was_given():
