@@ -14,7 +14,7 @@ from carehelp.asgi import application
 from carehelp.tests.serving import served
 
 PEOPLE = 8
-REQUESTS = 2000
+REQUESTS = 5000
 CUT_OFF = 0.3
 AT_ONCE = 32
 
