@@ -16,7 +16,7 @@ from triage.levels import Level
 from triage.tests.variants import BESIDE, DENIED, variants
 
 MESSAGES = rulebook.FIXTURES / "triage_messages"
-CAUGHT = {"fr": 0.85, "en": 0.87, "pcm": 0.895, "cfr": 0.87}
+CAUGHT = {"fr": 0.88, "en": 0.90, "pcm": 0.905, "cfr": 0.88}
 
 
 @cache
@@ -44,21 +44,21 @@ def test_hardly_an_emergency_is_called_self_care():
 
 
 def test_few_are_called_less_urgent_than_they_are():
-    assert figures("test")["under_triage"]["rate"] <= 0.095
+    assert figures("test")["under_triage"]["rate"] <= 0.085
 
 
 def test_few_low_risk_messages_are_called_emergencies():
-    assert figures("test")["low_risk_called_emergency"]["rate"] <= 0.12
+    assert figures("test")["low_risk_called_emergency"]["rate"] <= 0.108
 
 
 def test_few_hard_negatives_are_called_emergencies():
-    assert figures("test", kind="hard_negative")["low_risk_called_emergency"]["rate"] <= 0.18
+    assert figures("test", kind="hard_negative")["low_risk_called_emergency"]["rate"] <= 0.158
 
 
 def test_dialogues_end_where_their_worst_subject_stands():
     found = figures("dialogues_test")
-    assert found["emergencies_caught"]["rate"] >= 0.77
-    assert found["under_triage"]["rate"] <= 0.18
+    assert found["emergencies_caught"]["rate"] >= 0.83
+    assert found["under_triage"]["rate"] <= 0.15
 
 
 def test_vignettes_of_clinicians_are_read():
