@@ -99,8 +99,9 @@ class EventsView(APIView):
     """Follow or resume a reply as SSE, live or finished; honours `Last-Event-ID`."""
 
     async def get(self, request: Request, reply_id: int) -> HttpResponseBase:
+        offset = sse.offset_of(request)
         await live.standing(reply_id)
-        return sse.resumed(request, reply_id)
+        return sse.resumed(request, reply_id, offset)
 
 
 class StopView(APIView):

@@ -45,10 +45,10 @@ def turn(request: Request, accepted: Accepted) -> StreamingHttpResponse:
     return _stream(request, accepted, live.follow(accepted.reply_id, pile=pile))
 
 
-def resumed(request: Request, reply_id: int) -> StreamingHttpResponse:
-    """A reply from where the client's copy ends. Raises `Invalid`, `TooMany`."""
+def resumed(request: Request, reply_id: int, offset: int) -> StreamingHttpResponse:
+    """A reply from `offset` on. Raises `TooMany`."""
     pile = lean.pile(lean.wanted(request))
-    return _stream(request, None, live.resume(reply_id, offset_of(request), pile))
+    return _stream(request, None, live.resume(reply_id, offset, pile))
 
 
 def _stream(
