@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -145,9 +145,9 @@ class Turn:
         return wording.missed(self.details.get("attachments", ()), self.opened.language)
 
     def advice(self) -> compose.Advice:
-        """What triage says; where something that came was not understood it leads, and whole."""
-        text = self.details["triage"]["advice"]
-        return compose.Advice(text) if self.missed() else compose.advice_of(self.assessment, text)
+        """What triage says; it leads where something that came was not understood."""
+        advice = compose.advice_of(self.assessment, self.details["triage"]["advice"])
+        return replace(advice, leads=advice.leads or bool(self.missed()))
 
     def checklist(self) -> str:
         """What was missed, and by which signs to judge without us."""

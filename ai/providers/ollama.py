@@ -174,7 +174,7 @@ def classified(error: Exception, *, who: str, missing: str) -> ProviderError:
         case ollama.ResponseError() if error.status_code > 0:
             return wire.error_for(error.status_code, {}, b"", who=who, missing=missing)
         case ConnectionError() | httpx.ConnectError() | httpx.ConnectTimeout():
-            return Unreachable(f"{who} cannot be reached")
+            return Unreachable(f"{who} cannot be reached: is it running? (ollama serve)")
         case httpx.TimeoutException():
             return TooSlow(f"{who} took too long")
         case httpx.HTTPError() | ollama.ResponseError():

@@ -55,7 +55,7 @@ def questions(count: int) -> Iterator[str]:
     letters = "abcdefghijklmnopqrstuvwxyz"
     for number in range(count):
         name = "".join(letters[number // 26**place % 26] for place in range(3))
-        yield f"Comment éviter le paludisme dans le village de K{name}o ?"
+        yield f"Comment éviter le paludisme à Bu{name}um ?"
 
 
 @asynccontextmanager
