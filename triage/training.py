@@ -28,10 +28,8 @@ _URGENT = 2
 _FROM = (3, _URGENT)
 """What each opinion looks for: an emergency; urgent or worse."""
 
-LOW_COUNTS, BETWEEN_COUNTS = 3.0, 0.3
-"""How much a low-risk message counts, and an urgent one when emergencies are looked for: what the
-signal may cost is counted in low-risk messages, and the messages hold few of them.
-"""
+LOW_COUNTS = 3.0
+"""How much a low-risk message counts: what the signal may cost is counted in them, and there are few."""
 
 Numbers = NDArray[Any]
 
@@ -98,7 +96,7 @@ class Matrix:
 def fit(lessons: Sequence[Lesson], at_least: int) -> tuple[Numbers, float]:
     """Weights and bias that tell messages of at least this rank from the others (Adam, full batch)."""
     matrix, wanted = Matrix.of(lessons), np.array([one.gold >= at_least for one in lessons], float)
-    counts = np.array([_counts(one.gold, at_least) for one in lessons])
+    counts = np.array([LOW_COUNTS if one.gold < _URGENT else 1.0 for one in lessons])
     counts /= counts.sum()
     table, bias = np.zeros(1 << signal.BITS), 0.0
     first, second = np.zeros_like(table), np.zeros_like(table)
@@ -111,12 +109,6 @@ def fit(lessons: Sequence[Lesson], at_least: int) -> tuple[Numbers, float]:
         table -= RATE * first / (1 - 0.9**step) / pace
         bias -= 2 * errors.sum()
     return table, bias
-
-
-def _counts(gold: int, at_least: int) -> float:
-    if gold < _URGENT:
-        return LOW_COUNTS
-    return 1.0 if gold >= at_least else BETWEEN_COUNTS
 
 
 def held_out(lessons: Sequence[Lesson], at_least: int) -> Numbers:
