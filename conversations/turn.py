@@ -93,7 +93,7 @@ async def take_turn(
         yield Finished(Status.COMPLETED, turn.answered_by("offline", turn.why_missed()))
         return
     passages = await search(
-        turn.opened.question,
+        turn.asks(),
         language=turn.opened.language,
         budget_ms=WITH_A_MODEL_MS if ladder("chat_stream").ready() else WITHOUT_A_MODEL_MS,
         whole=True,
@@ -130,6 +130,10 @@ class Turn:
             self.details["transcript"] or "",
             self.details["attachments"],
         )
+
+    def asks(self) -> str:
+        """The question, as guidance would spell it."""
+        return rulebook.written_out(self.opened.question)
 
     def may_go_abroad(self) -> tuple[bool, Reason]:
         """Whether providers abroad may be asked, and why not."""
@@ -324,7 +328,7 @@ def _given(turn: Turn, passages: list[Passage]) -> Given:
 def _composed(turn: Turn, passages: list[Passage], reason: str) -> list[TurnEvent]:
     opened = turn.opened
     composed = compose.compose(
-        opened.question,
+        turn.asks(),
         passages,
         language=opened.language,
         reason=reason,

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from triage import contacts as directory
-from triage import lexicon, rules, signal, worked_out
+from triage import lexicon, rules, signal, text, worked_out
 from triage.contacts import Contact
 from triage.engine import check_examples
 from triage.rules import RuleSet
@@ -61,6 +61,11 @@ def checked(found: RuleSet) -> RuleSet:
     """The same, once every active rule has passed its own examples. Raises `BadRule`."""
     check_examples(found)
     return found
+
+
+def written_out(message: str) -> str:
+    """A message without SMS and local spellings, as far as our vocabulary lists them."""
+    return text.written_out(message, current().reader.spelling.written_out)
 
 
 def put_in_force(found: RuleSet) -> None:

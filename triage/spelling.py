@@ -81,6 +81,14 @@ class Spelling(dict[str, str]):
     def knows(self, word: str) -> bool:
         return word in self._known or word.isdigit()
 
+    def written_out(self, word: str) -> str:
+        """A folded word as it would be written in full, by its listed forms alone: nothing is guessed."""
+        plain = unstretched(word)
+        known = self._known.get(plain)
+        if known is not None:
+            return known or word
+        return (self._parted(plain) if plain.startswith("j") else None) or word
+
     def _repair(self, word: str) -> str:
         if not 4 <= len(word) <= _LONGEST or not word.isalpha():
             return word

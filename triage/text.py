@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +36,7 @@ _LETTER_DIGIT = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
 _DEGREES = re.compile(r"(\d) ?(?:°|deg|c(?=\d)|degres?(?= ?\d)) ?(\d)(?!\d)")
 _DECIMAL = re.compile(r"(?<=\d),(?=\d)")
 _OVER = re.compile(r"(\d{1,3}) ?(?:/|sur|over) ?(\d{1,3})")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[./]\d+)*|[.,?]")
 _ASCII_TOKEN = re.compile(r"[a-z]+|[0-9]+(?:[./][0-9]+)*|[.,?]")
 _DIGIT = re.compile(r"[0-9]")
@@ -99,6 +101,20 @@ class Words:
 
     def between(self, first: int, after: int) -> str:
         return " ".join(self.words[first:after])
+
+
+def written_out(text: str, spell: Callable[[str], str]) -> str:
+    """The text as typed, but for SMS and local spellings: « g le palu c koi » is « j ai le palu c quoi ».
+
+    `spell` gives a folded word's form in full.
+    """
+
+    def meant(found: re.Match[str]) -> str:
+        typed = fold(found[0])
+        whole = spell(typed)
+        return found[0] if whole == typed else whole
+
+    return _LETTERS.sub(meant, text[:LONGEST])
 
 
 def normalise(text: str, spell: Spell | None = None) -> str:

@@ -36,3 +36,16 @@ def test_ordinary_words_are_left_alone(word):
 )
 def test_typing_errors_are_repaired(typed, meant):
     assert text.normalise(typed, SPELL) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("g le palu c koi la cause", "j ai le palu c quoi la cause"),
+        ("jfais quoi", "je fais quoi"),
+        ("Mon bébé ne tète plus, n'est-ce pas ?", "Mon bébé ne tète plus, n'est-ce pas ?"),
+        ("Can mothers breastfeed?", "Can mothers breastfeed?"),
+    ],
+)
+def test_a_question_is_written_out_and_otherwise_left_as_typed(typed, meant):
+    assert rulebook.written_out(typed) == meant

@@ -72,9 +72,10 @@ async def _answer(text: str, language: str) -> Composed | None:
     assessment, _ = assess(text, rulebook.current(), language=language)
     if assessment.level is Level.EMERGENCY:
         return None
-    passages = await search(text, language=language, budget_ms=PATIENCE_MS, whole=True)
+    asked = rulebook.written_out(text)
+    passages = await search(asked, language=language, budget_ms=PATIENCE_MS, whole=True)
     advice = advice_of(assessment, triage_json(assessment, language)["advice"])
-    return compose(text, passages, language=language, advice=advice)
+    return compose(asked, passages, language=language, advice=advice)
 
 
 def _entry(number: int, one: Drawn) -> str:
