@@ -52,7 +52,7 @@ def opening(head: str) -> str | None:
     """
     for match in _WORD.finditer(head):
         word, ended = fold(match[0]), match.end() < len(head)
-        if word in _OPENS_ANY:
+        if word in _lexicon("opens_any"):
             continue
         languages = _having(word) if ended else _beginnings().get(word[:LONGEST_BEGINNING], set())
         if len(languages) == 1 or languages == {"en", "pcm"}:
@@ -76,12 +76,6 @@ def _beginnings() -> dict[str, set[str]]:
             for end in range(1, min(len(word), LONGEST_BEGINNING) + 1):
                 found.setdefault(word[:end], set()).add(code)
     return found
-
-
-_OPENS_ANY = frozenset(
-    ["a", "on", "bonjour", "bonsoir", "salut", "merci", "hello", "hi", "thanks", "good", "ok"]
-)
-"""Words that begin answers of every language: greetings, and what is a word in French and English."""
 
 
 def english_name(code: str) -> str:

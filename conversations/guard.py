@@ -370,7 +370,7 @@ def as_dialled(phone: str) -> set[str]:
     return {figures, figures.removeprefix("237")}
 
 
-def written_out(text: str) -> frozenset[str]:
+def own_numbers(text: str) -> frozenset[str]:
     """Whole telephone numbers in a patient's own words, as a model may repeat them. Services' short
     numbers are not among them: whether those answer here is not for a patient or a model to say.
     """

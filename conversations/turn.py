@@ -30,7 +30,7 @@ from conversations.events import (
     TurnEvent,
     Understood,
 )
-from conversations.guard import Given, as_dialled, written_out
+from conversations.guard import Given, as_dialled, own_numbers
 from conversations.incoming import Incoming
 from conversations.languages import OURS, unknown
 from conversations.models import Message
@@ -93,7 +93,7 @@ async def take_turn(
         yield Finished(Status.COMPLETED, turn.answered_by("offline", turn.why_missed()))
         return
     passages = await search(
-        turn.asks(),
+        turn.question_in_full(),
         language=turn.opened.language,
         budget_ms=WITH_A_MODEL_MS if ladder("chat_stream").ready() else WITHOUT_A_MODEL_MS,
         whole=True,
@@ -131,8 +131,8 @@ class Turn:
             self.details["attachments"],
         )
 
-    def asks(self) -> str:
-        """The question, as guidance would spell it."""
+    def question_in_full(self) -> str:
+        """The question without SMS and local spellings, as guidance is written."""
         return rulebook.written_out(self.opened.question)
 
     def may_go_abroad(self) -> tuple[bool, Reason]:
@@ -318,7 +318,7 @@ def _given(turn: Turn, passages: list[Passage]) -> Given:
     return Given(
         texts=[passage.text for passage in passages],
         addresses=[source["url"] for p in passages for source in p.sources if source["url"]],
-        numbers=written_out(turn.opened.question).union(
+        numbers=own_numbers(turn.opened.question).union(
             *(as_dialled(c.phone) for c in contacts if not c.stale(today))
         ),
         picture=any(one["kind"] == "image" for one in turn.details.get("attachments", ())),
@@ -328,7 +328,7 @@ def _given(turn: Turn, passages: list[Passage]) -> Given:
 def _composed(turn: Turn, passages: list[Passage], reason: str) -> list[TurnEvent]:
     opened = turn.opened
     composed = compose.compose(
-        turn.asks(),
+        turn.question_in_full(),
         passages,
         language=opened.language,
         reason=reason,

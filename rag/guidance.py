@@ -84,13 +84,7 @@ class Parsed:
     @property
     def digest(self) -> str:
         """SHA-256 of everything a reader or a search can notice."""
-        parts = asdict(self, dict_factory=_told)
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _told(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Without `also_asked` where there is none: digests are as they were before there was any."""
-    return {name: value for name, value in fields if (name, value) != ("also_asked", ())}
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 def read_guidance(path: Path) -> Parsed:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from conversations.guard import MOST_HELD, Given, Guard, doses, written_out
+from conversations.guard import MOST_HELD, Given, Guard, doses, own_numbers
 from conversations.phrases import Found, Phrases, Reading
 from conversations.wording import LANGUAGES
 from rag.guidance import read_guidance
@@ -154,7 +154,7 @@ def test_a_verified_number_may_be_said():
 
 
 def test_a_patients_own_number_may_be_repeated_and_no_short_one():
-    own = written_out("Ma fille est au +237 677 12 34 56, ou dois-je appeler le 911 ?")
+    own = own_numbers("Ma fille est au +237 677 12 34 56, ou dois-je appeler le 911 ?")
     text = "Appelez-la au 677 12 34 56."
     assert guarded(text, Given(numbers=own))[0] == text
     assert "911" not in guarded("Appelez le 911.", Given(numbers=own))[0]
