@@ -42,18 +42,6 @@ _CLAUSE_STARTS = word_set(
     "parce car puis then donc so alors and et maintenant now depuis since mon ma mes my his her "
     "son ca qui dat wey weh just only juste seulement sauf except"
 )
-_PASSES = word_set(
-    "fever fever_persistent high_fever chills vomiting nausea diarrhoea many_stools cough "
-    "runny_nose sore_throat rash itching headache"
-)
-"""Signs that are done with once they are over; a fit or a pain in the chest is not."""
-_AFTER_ALL = _BOUNDARIES | word_set(
-    "now maintenant depuis since today this ce cette aujourd hier yesterday completely mtn il elle "
-    "he she e i je on we"
-)
-_BACK = word_set(
-    "again back encore recommence recommencent revenu revenue revient reprend repris returned"
-)
 _LIST_ENDS = _FULL_STOPS | _CLAUSE_STARTS - word_set("and et")
 _LONGEST_LIST = 30
 _AFTER_NEGATIONS = word_set("non no none absent absente negatif negative")
@@ -108,30 +96,7 @@ def judge(found: Found) -> list[tuple[Hit, Standing]]:
     words = found.words.words
     here = max((hit.first for hit in found.marks.get("here", ())), default=-1)
     scopes = [one for one in _scopes(found) if one[0] not in _SPOKEN_OF or one[1] >= here]
-    over = list(_over(found))
-    return [(hit, _told_of(hit, words, scopes, over)) for hit in found.signs]
-
-
-def _told_of(
-    hit: Hit,
-    words: Sequence[str],
-    scopes: Sequence[tuple[Standing, int, int]],
-    over: Sequence[tuple[int, int]],
-) -> Standing:
-    standing = _standing(hit, words, scopes)
-    passes = standing is Standing.PRESENT and hit.name in _PASSES
-    if passes and any(first <= hit.first < after for first, after in over):
-        return Standing.PAST
-    return standing
-
-
-def _over(found: Found) -> Iterator[tuple[int, int]]:
-    """Stretches before "that has passed", unless something came back."""
-    words = found.words.words
-    for hit in found.marks.get("resolved", ()):
-        last = hit.after == len(words) or words[hit.after] in _AFTER_ALL
-        if last and _BACK.isdisjoint(words[hit.after :]):
-            yield _left(words, hit.first, ()), hit.after
+    return [(hit, _standing(hit, words, scopes)) for hit in found.signs]
 
 
 def _standing(

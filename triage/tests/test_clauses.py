@@ -52,9 +52,7 @@ def standings(message, sign):
         ("the cost of the scan is a problem, he convulses", "convulsion", PRESENT),
         ("can malaria make a child vomit? mine is doing it now", "vomiting", PRESENT),
         ("the goat of the neighbour was bitten by a snake", "snake_bite", Standing.ELSEWHERE),
-        ("the fever, the vomiting, it has all passed", "fever", PAST),
         ("he had a convulsion but it is over now", "convulsion", PRESENT),
-        ("the fever is over now", "fever", PAST),
         ("the fever was over but it came back", "fever", PRESENT),
     ],
 )

@@ -34,6 +34,9 @@ REASSURANCES = [
     "ne vous inquiétez pas",
     "il dort tranquillement",
     "no wahala",
+    "c'est passé",
+    "it is over now",
+    "e don pass",
 ]
 
 
@@ -84,3 +87,15 @@ def test_one_endless_word_stalls_nothing(text):
     started = thread_time()
     level(text)
     assert thread_time() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mon bébé de 3 semaines a de la fièvre, c'est fini maintenant",
+        "my baby of 10 days has fever, it has passed",
+        "fièvre et raideur de la nuque, la fièvre est passée",
+    ],
+)
+def test_a_fever_that_has_passed_is_still_a_danger_sign(text):
+    assert level(text) is Level.EMERGENCY
