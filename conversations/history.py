@@ -52,6 +52,8 @@ Choose = Callable[[Sequence[Said]], list[Said]]
 
 async def before(opened: Opened, that_fit: Choose) -> Earlier:
     """Never raises for a database that is down: an answer can do without."""
+    if opened.begins:
+        return Earlier([])
     try:
         return await run_as(_before, opened, that_fit)
     except (DatabaseError, Unavailable) as error:

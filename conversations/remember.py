@@ -41,7 +41,7 @@ class Opened:
     """A turn that is on record. `question` is what is known of the patient's words: what was typed,
     and what was heard or seen in `attached` once that is understood. `assessment` is None for a turn
     that had been sent before; `readings` are all that triage made of it, `details` is what the reply
-    begins with.
+    begins with. `begins`: nothing was said in this conversation before.
     """
 
     conversation_id: int
@@ -55,6 +55,7 @@ class Opened:
     readings: tuple[Assessment, ...] = ()
     attached: tuple[Attachment, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    begins: bool = False
     consents: frozenset[str] = field(default_factory=frozenset)
     corrects: int | None = None
     names: tuple[str, ...] = ()
@@ -146,25 +147,28 @@ def _record(incoming: Incoming, runner: UUID, at: datetime) -> Opened:
     user = User.objects.get(pk=incoming.user_id)
     agreed = consents.granted(user.pk)
     conversation = _conversation(incoming, user, agreed)
+    begins = conversation.pk is None
     # Again, now that the conversation is ours: the same message may have come by another door.
-    earlier = _already_sent(incoming)
+    earlier = None if begins else _already_sent(incoming)
     if earlier is not None:
         return earlier
     assessment = _assess(incoming, conversation, at)
     emergency = assessment.level is Level.EMERGENCY
-    _make_way(conversation, emergency, corrects=incoming.corrects)
+    if not begins:
+        _make_way(conversation, emergency, corrects=incoming.corrects)
     message = _question(incoming, conversation, assessment)
     attachments.claim(incoming.attachments, message, lenient=emergency)
     if emergency:
         open_case(message, assessment, agreed)
-    return _answering(message, assessment, runner, user, agreed)
+    opened = _answering(message, assessment, runner, user, agreed)
+    return replace(opened, begins=begins)
 
 
 def _conversation(incoming: Incoming, user: User, agreed: frozenset[str]) -> Conversation:
-    """Theirs and locked until the end of this transaction, or a new one."""
+    """Theirs and locked until the end of this transaction, or a new one that is not saved yet."""
     wanted = _corrected_in(incoming) if incoming.corrects else incoming.conversation_id
     if wanted is None:
-        return Conversation.objects.create(
+        return Conversation(
             user=user,
             title=title(incoming.text),
             language=user.preferred_language,
@@ -214,7 +218,7 @@ def _assess(incoming: Incoming, conversation: Conversation, at: datetime) -> Ass
         keep_state(conversation, state, assessment.language)
     else:
         # Nothing was said yet: that establishes nothing, until what came with it is understood.
-        conversation.save(update_fields=["updated_at", "expires_at"])
+        _save(conversation, "updated_at", "expires_at")
     return assessment
 
 
@@ -236,7 +240,12 @@ def keep_state(conversation: Conversation, state: State, language: str) -> None:
     context = json.loads(conversation.context or "{}")
     conversation.context = json.dumps(context | {"triage": state.to_json()})
     conversation.language = language
-    conversation.save(update_fields=["context", "language", "updated_at", "expires_at"])
+    _save(conversation, "context", "language", "updated_at", "expires_at")
+
+
+def _save(conversation: Conversation, *changed: str) -> None:
+    """The fields that changed; a new one whole."""
+    conversation.save(update_fields=changed if conversation.pk else None)
 
 
 def _make_way(conversation: Conversation, emergency: bool, *, corrects: int | None = None) -> None:
