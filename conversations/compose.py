@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conversations.wording import say
 from rag.intent import asks, only_asks, sections_asked
@@ -103,13 +103,15 @@ NOTHING = {
 class Advice:
     """What triage says. `leads`: whole and before everything else, whatever is asked.
 
-    `stands`: it is never left out. `unclear`: it says that triage did not understand.
+    `stands`: it is never left out. `unclear`: it says that triage did not understand. `general`: it
+    rests on no rule for what was written, so it fits whatever is asked no better than anything else.
     """
 
     text: str = ""
     leads: bool = True
     stands: bool = True
     unclear: bool = False
+    general: bool = False
 
 
 def advice_of(assessment: Assessment, text: str) -> Advice:
@@ -121,15 +123,20 @@ def advice_of(assessment: Assessment, text: str) -> Advice:
         leads=level is Level.EMERGENCY or quiet,
         stands=level is Level.URGENT,
         unclear=level is Level.UNKNOWN,
+        general=not any(m.level is level and not m.learned for m in assessment.matches),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """The answer, and the passages that its numbers [1], [2] stand for, in order."""
+    """The answer, and the passages that its numbers [1], [2] stand for, in order.
+
+    `asks_back`: questions of triage's fit after it; not where information was asked for and given.
+    """
 
     text: str
     cited: list[Passage]
+    asks_back: bool = True
 
 
 def compose(
@@ -143,10 +150,11 @@ def compose(
 ) -> Composed:
     """Answer from `passages` alone, at most `longest` words. `reason` is why no model answered.
 
-    Triage's advice comes first and whole to who tells what is wrong. Who only asks for information is
+    Triage's advice comes first and whole to who tells what is wrong, unless they ask something and it
+    says nothing of what they wrote: then it comes after the answer. Who only asks for information is
     answered first: as if they were ill they are advised after it, when it is urgent, or not at all,
     for when to go stands in the answer. A question that guidance was found for was clear enough even
-    where triage did not understand: the danger signs then stand in few words.
+    where triage did not understand: the danger signs then stand in few words, after it.
     """
     guidance = [p for p in passages if p.kind == GUIDANCE]
     best = next((p for p in guidance if p.score >= RELEVANT), None)
@@ -163,15 +171,19 @@ def compose(
         parts = _answer(question, first, topic, room)
     else:
         parts = _section(first, topic, room)
-    return _numbered(before, frame, parts, after)
+    informed = only_asks(question) or (asks(question) and advice.general)
+    return replace(_numbered(before, frame, parts, after), asks_back=not informed)
 
 
 def _advised(question: str, advice: Advice, language: str) -> tuple[str, str]:
     """What of triage's advice stands before the answer, and what after it."""
-    if advice.leads or not only_asks(question):
-        short = advice.unclear and asks(question)
-        return say(UNCLEAR, language) if short else advice.text, ""
-    return "", advice.text if advice.stands else ""
+    if advice.leads:
+        return advice.text, ""
+    if only_asks(question) and not advice.unclear:
+        return "", advice.text if advice.stands else ""
+    if asks(question) and advice.unclear:
+        return "", say(UNCLEAR, language)
+    return ("", advice.text) if asks(question) and advice.general else (advice.text, "")
 
 
 Part = tuple[Passage, str]
@@ -207,18 +219,25 @@ def _answers(best: Passage, question: str, topic: Sequence[Passage]) -> bool:
 
 
 def _answer(question: str, meant: Passage, topic: Sequence[Passage], room: int) -> list[Part]:
-    """The answer to a common question, then what fits of the section asked for and of when to go."""
+    """The answer to a common question, another that may be meant, then what fits of the section asked
+    for and of when to go.
+    """
     answer = _extract(own_words(meant), room) or _cut(own_words(meant), room)
     room -= _words(answer) + 1
+    told = [(meant, answer)]
+    for other in (p for p in topic if p.section == QUESTIONS and p is not meant):
+        if _words(other.text) < room:
+            told.append((other, own_words(other)))
+            room -= _words(other.text) + 1
     asked, when = _first(sections_asked(question), topic), _first(["when_to_go"], topic)
-    beside = list({p.id: p for p in (asked, when) if p}.values())
+    beside = list({p.id: p for p in (asked if len(told) == 1 else None, when) if p}.values())
     if room < LEAST_BESIDE or not beside:
-        return [(meant, answer)]
+        return told
     first_aid = asked is not None and asked.section == "steps"
     if when and asked is not when and not first_aid and not _told_of(beside, room)[1]:
         beside = [when]
     said = zip(beside, _told_of(beside, room), strict=False)
-    return [(meant, answer), *((p, text) for p, text in said if _words(text) >= LEAST_BESIDE)]
+    return [*told, *((p, text) for p, text in said if _words(text) >= LEAST_BESIDE)]
 
 
 def _told_of(beside: Sequence[Passage], room: int) -> tuple[str, str]:

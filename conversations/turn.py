@@ -336,7 +336,8 @@ def _composed(turn: Turn, passages: list[Passage], reason: str) -> list[TurnEven
         longest=compose.BRIEF if turn.brief else compose.LONGEST,
     )
     turn.details["sources"] = sources_json(composed.cited)
-    said = [turn.missed(), turn.about_language(), composed.text + turn.questions()]
+    asked = turn.questions() if composed.asks_back else ""
+    said = [turn.missed(), turn.about_language(), composed.text + asked]
     return [
         Sources(opened.reply_id, turn.details["sources"]),
         Text("\n\n".join(part for part in said if part)),

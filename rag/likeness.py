@@ -1,47 +1,106 @@
-"""How alike a question is to others, by their words: rare words weigh most, question words count."""
+"""How far a common question is the one that was asked: what their words say beside the vectors.
+
+Three cues, each 0 to 1, are put together with weights that `manage.py learn_likeness` chose
+(`rag/data/likeness.yaml`). Nothing here touches the database.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+
+import yaml
 
 from rag.intent import fold
 from rag.language import empty_words
 
 LONGEST_STEM = 6
+KEPT = 20_000
+"""Texts that are remembered as taken apart: all wordings of the guidance, several times."""
+
+WEIGHTS = Path(__file__).parent / "data" / "likeness.yaml"
+_ALIKE = Path(__file__).parent / "data" / "alike.yaml"
 _ENDINGS = re.compile(r"(?:ements?|ations?|ings?|ents?|ees?|es|ed|er|ez|e|s)$")
+_BAR = re.compile(r"\s*\|\s*")
+
+Cues = dict[str, float]
+"""`alike`: likeness of words; `spelt`: of spelling; `closeness`: of vectors, where there are any."""
 
 
-def likeness(
-    question: str, others: Sequence[Sequence[str]], names: Sequence[str] = ()
-) -> list[float]:
-    """For each of `others`, given in all its wordings, how alike the best of them is: 0 to 1.
+def meant(cues: Cues) -> float:
+    """How likely the common question these speak for, the best of all, is the one that was asked."""
+    weights = _weights()["vectors and words" if "closeness" in cues else "words alone"]
+    logit = weights["constant"] + sum(weights[name] * cue for name, cue in cues.items())
+    return 1 / (1 + math.exp(-logit))
 
-    Dice's coefficient of stems, weighted by how few of `others` have them. `names` has for each the
-    words by which the question names its topic: they do not count, unless nothing else is asked.
+
+def likeness(question: str, others: Sequence[Sequence[str]]) -> list[Cues]:
+    """For each of `others`, given in all its wordings, how alike the best of them is.
+
+    Dice's coefficient of stems, weighted by how few of `others` have them (`alike`), and of three
+    letters in a row (`spelt`).
     """
-    asked = _stems(question)
-    wordings = [[_stems(wording) for wording in other] for other in others]
-    having = Counter(stem for other in wordings for stem in frozenset().union(*other))
+    stems = [[_stems(wording) for wording in other] for other in others]
+    having = Counter(stem for other in stems for stem in frozenset().union(*other))
 
-    def weight(stems: frozenset[str]) -> float:
-        return sum(math.log(1 + len(others) / (1 + having[stem])) for stem in stems)
+    def rarity(parts: Iterable[str]) -> float:
+        return sum(math.log(1 + len(others) / (1 + having[stem])) for stem in parts)
 
-    def alike(other: Sequence[frozenset[str]], name: frozenset[str]) -> float:
-        counting = asked - name or asked
-        said = [wording - (asked - counting) for wording in other]
-        whole = weight(counting)
-        return max((2 * weight(counting & w) / ((whole + weight(w)) or 1) for w in said), default=0)
-
-    named = [_stems(name) for name in names] or [frozenset[str]()] * len(others)
-    return [alike(other, name) for other, name in zip(wordings, named, strict=True)]
+    return [
+        {
+            "alike": _best(_stems(question), said, rarity),
+            "spelt": _best(_letters(question), map(_letters, other), len),
+        }
+        for said, other in zip(stems, others, strict=True)
+    ]
 
 
+def _best(
+    asked: frozenset[str],
+    others: Iterable[frozenset[str]],
+    weight: Callable[[frozenset[str]], float],
+) -> float:
+    whole = weight(asked)
+    return max((2 * weight(asked & o) / ((whole + weight(o)) or 1) for o in others), default=0.0)
+
+
+@lru_cache(KEPT)
+def _letters(text: str) -> frozenset[str]:
+    padded = f" {fold(text)} "
+    return frozenset(padded[start : start + 3] for start in range(len(padded) - 2))
+
+
+@lru_cache(KEPT)
 def _stems(text: str) -> frozenset[str]:
+    """The words without endings; for those that ask the same, the name of what they ask."""
+    said = fold(text)
+    for pattern, name in _alike():
+        said = pattern.sub(name, said)
     empty = empty_words()
-    words = (word for word in fold(text).split() if word not in empty)
-    return frozenset(
-        _ENDINGS.sub("", w)[:LONGEST_STEM] if len(w) > 4 else w.rstrip("s") for w in words
-    )
+    return frozenset(_stem(word) for word in said.split() if word not in empty)
+
+
+def _stem(word: str) -> str:
+    if word.isupper():
+        return word
+    return _ENDINGS.sub("", word)[:LONGEST_STEM] if len(word) > 4 else word.rstrip("s")
+
+
+@cache
+def _alike() -> list[tuple[re.Pattern[str], str]]:
+    """What is written in different ways, each with its name in capitals, which no folded word has."""
+    data = yaml.safe_load(_ALIKE.read_text(encoding="utf-8"))
+    return [
+        (re.compile(rf"\b(?:{_BAR.sub('|', words)})\b"), name.upper())
+        for name, words in data.items()
+    ]
+
+
+@cache
+def _weights() -> Mapping[str, Mapping[str, float]]:
+    data: dict[str, dict[str, float]] = yaml.safe_load(WEIGHTS.read_text(encoding="utf-8"))
+    return data

@@ -25,7 +25,7 @@ from rag import embedding, vectors
 from rag.guidance import BETWEEN
 from rag.intent import UNSAID, asks_for_one_answer, only_asks, sections_asked
 from rag.language import detect, in_english
-from rag.likeness import likeness
+from rag.likeness import likeness, meant
 from rag.models import QUESTIONS
 from rag.statement import (
     BESIDE,
@@ -44,10 +44,7 @@ LOCAL_STATISTICS = "local_statistics"
 RELEVANT = 0.5
 """The least score that counts as found: see docs/answers.md for the questions behind it."""
 
-MEANT = 0.57
-"""The least score at which a common question is the one that was asked: see docs/answers.md."""
-
-IN_DOUBT = 0.05
+IN_DOUBT = 0.1
 """What must be added where somebody tells that they are unwell, and where no single answer is asked."""
 
 NAMED_ADDS, NAMED_IS = 0.3, 0.75
@@ -57,15 +54,8 @@ times the share of the question."""
 OWN_LANGUAGE = 0.1
 """By how much better a common question in another language must fit."""
 
-CLOSE = 0.6
-"""What of a common question's score its vector makes; the rest is how alike the words are."""
-
-ALIKE_IS = 0.85
-"""What words alone are worth for a common question that has no vector to compare."""
-
-AGREES, CONTRADICTS = 0.15, 0.25
-"""What a common question gains where the asker names its topic, and loses where they name another
-more, times the shares of the question that the names are."""
+NEARLY = 0.2
+"""By how much less probable a second common question may be, to be told as well."""
 
 LIMIT = 5
 """Passages that a model is given, and that are shown as found."""
@@ -167,18 +157,25 @@ def find(
     """The search itself, inside a transaction of the caller's."""
     found = [_passage(row) for row in rank(question, language, vector)]
     sections = [p for p in found if p.section != QUESTIONS]
-    meant = _meant(question, found, language)
+    common = _common(question, found, language)
     asked = sections_asked(question) or UNSAID
-    chosen = meant + _chosen(sections, asked, limit - len(meant))
+    chosen = common + _chosen(sections, asked, limit - len(common))
     return chosen + _beside(chosen, language) if whole else chosen
 
 
-def _meant(question: str, found: Sequence[Passage], language: str) -> list[Passage]:
-    """The common question that was asked, if one was; in the reader's language before another."""
+def _common(question: str, found: Sequence[Passage], language: str) -> list[Passage]:
+    """The common question that was asked, if one was, in the reader's language before another; and the
+    next of its topic where that is nearly as probable.
+    """
     doubts = (not only_asks(question)) + (not asks_for_one_answer(question))
-    least = MEANT + IN_DOUBT * doubts
-    meant = [p for p in found if p.section == QUESTIONS and p.score >= least]
-    return sorted(meant, key=lambda p: -p.score - OWN_LANGUAGE * (p.language == language))[:1]
+    least = RELEVANT + IN_DOUBT * doubts
+    common = [p for p in found if p.section == QUESTIONS]
+    common.sort(key=lambda p: -p.score - OWN_LANGUAGE * (p.language == language))
+    if not common or common[0].score < least:
+        return []
+    first = common[0]
+    beside = [p for p in common[1:] if (p.topic, p.language) == (first.topic, first.language)]
+    return [first, *(p for p in beside[:1] if p.score >= first.score - NEARLY)]
 
 
 def _beside(chosen: Sequence[Passage], language: str) -> list[Passage]:
@@ -225,14 +222,11 @@ def rank(question: str, language: str, vector: Sequence[float] | None) -> list[d
 def _liken(question: str, rows: list[dict[str, Any]], least_cosine: float) -> None:
     """A common question fits as far as it is the one that is asked, whatever its answer's words."""
     common = [row for row in rows if row["section"] == QUESTIONS]
-    named = max((row["named"] for row in rows), default=0)
-    ways = [(row["heading"], *row["keywords"].split(BETWEEN)) for row in common]
-    names = [f"{row['title']} {row['keyword'] or ''}" for row in common]
-    for row, alike in zip(common, likeness(question, ways, names), strict=True):
-        closeness = max(0, row["cosine"] - least_cosine) / (1 - least_cosine)
-        fit = CLOSE * closeness + (1 - CLOSE) * alike if row["compared"] else ALIKE_IS * alike
-        row["closeness"], row["alike"] = closeness, alike
-        row["fit"] = fit + AGREES * row["named"] - CONTRADICTS * (named - row["named"])
+    ways = [(row["heading"], *filter(None, row["keywords"].split(BETWEEN))) for row in common]
+    for row, cues in zip(common, likeness(question, ways), strict=True):
+        if row["compared"]:
+            cues["closeness"] = max(0, row["cosine"] - least_cosine) / (1 - least_cosine)
+        row["cues"], row["fit"] = cues, meant(cues)
 
 
 def _stand_in(rows: list[dict[str, Any]], least_cosine: float) -> None:

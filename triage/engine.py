@@ -22,6 +22,9 @@ from triage.rules import Compiled, Rule, RuleSet
 from triage.state import State, Subject
 
 MOST_QUESTIONS = 2
+LEARNED = "learned.yaml"
+"""The file of rules that hold for what a learned signal says."""
+
 _GREETING = 6
 _ANSWERED = ("yes", "no")
 _SITUATIONS = ("worse", "money", "far", "on_the_way", "alone", "no_answer")
@@ -49,6 +52,11 @@ class Match:
     @property
     def signed(self) -> bool:
         return self.rule.signed
+
+    @property
+    def learned(self) -> bool:
+        """Whether it rests on a learned signal and on no rule for what was written."""
+        return self.rule.file == LEARNED
 
     @property
     def source(self) -> Mapping[str, Any]:

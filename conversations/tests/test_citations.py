@@ -16,7 +16,7 @@ MALARIA = "Le paludisme donne de la fièvre. Faites un test le jour même. Buvez
 NET = "Dormez sous une moustiquaire imprégnée pour éviter le paludisme."
 
 
-@pytest.mark.parametrize("split", ["dev", "test", "graded", "common"])
+@pytest.mark.parametrize("split", ["dev", "test", "graded", "meant_held"])
 async def test_every_composed_claim_is_its_sources_own_words(all_guidance, split, settings):
     settings.EMBEDDINGS = "none"
     cited = known = 0

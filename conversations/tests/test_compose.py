@@ -136,7 +136,7 @@ def test_a_question_that_was_found_needs_no_checklist_and_all_else_keeps_it():
         return compose(question, passages, language="fr", advice=advice).text
 
     asked = "j'ai combien de piqûres de moustique ?"
-    assert text(asked, ALL).startswith(UNCLEAR["fr"])
+    assert text(asked, ALL).endswith(UNCLEAR["fr"])
     assert text(asked, []).startswith(checklist)
     assert text("taches rondes", ALL).startswith(checklist)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.likeness import likeness
+from rag.likeness import likeness, meant
 
 KNOWN = [
     ("How long is malaria treatment taken?", "coartem how many days"),
@@ -11,32 +11,48 @@ KNOWN = [
 ]
 
 
+def words(question, others=KNOWN):
+    return [cues["alike"] for cues in likeness(question, others)]
+
+
 @pytest.mark.parametrize(
     ("question", "best"),
     [
         ("how long malaria treatment", 0),
         ("days for coartem", 0),
         ("malaria treatments are free", 1),
+        ("how much be malaria tablets", 1),
         ("la GRIPPE dure combien", 2),
     ],
 )
 def test_the_most_alike_of_all_wordings_counts(question, best):
-    scores = likeness(question, KNOWN)
+    scores = words(question)
     assert scores.index(max(scores)) == best
 
 
 def test_the_same_question_is_wholly_alike_and_another_not_at_all():
     scores = likeness("Is malaria treatment free?", KNOWN)
-    assert scores[1] == pytest.approx(1)
-    assert scores[2] == 0
+    assert scores[1] == {"alike": pytest.approx(1), "spelt": pytest.approx(1)}
+    assert scores[2]["alike"] == 0
 
 
 def test_nothing_is_like_nothing():
-    assert likeness("", KNOWN) == [0, 0, 0]
+    assert words("") == [0, 0, 0]
     assert likeness("malaria", []) == []
-    assert likeness("malaria", [(), ("",)]) == [0, 0]
+    assert words("malaria", [(), ("",)]) == [0, 0]
 
 
 def test_a_rare_word_in_common_weighs_more_than_a_frequent_one():
-    known = [("malaria price",), ("malaria days",), ("malaria food",)]
-    assert likeness("price of bread", known)[0] > likeness("malaria of bread", known)[0]
+    known = [("malaria bread",), ("malaria days",), ("malaria food",)]
+    assert words("bread of kings", known)[0] > words("malaria of kings", known)[0]
+
+
+def test_misspelt_words_are_alike_by_their_letters():
+    right, wrong = likeness("filarioze traitment", [("filariose traitement",), ("angine ulcère",)])
+    assert right["spelt"] > 0.6 > wrong["spelt"]
+
+
+def test_every_cue_speaks_for_a_question():
+    for cues in ({"alike": 0.5, "spelt": 0.5}, {"alike": 0.5, "spelt": 0.5, "closeness": 0.5}):
+        for name in cues:
+            assert meant(cues | {name: 0.9}) > meant(cues) > meant(cues | {name: 0.1})
