@@ -9,7 +9,9 @@ from django.core.management.base import BaseCommand
 from triage import rulebook, signal, training
 
 FOLDER = rulebook.FIXTURES / "triage_messages"
-MESSAGES = [FOLDER / f"{part}development.jsonl" for part in ("", "frames_", "fresh_", "calm_")]
+MESSAGES = [
+    FOLDER / f"{part}development.jsonl" for part in ("", "frames_", "fresh_", "calm_", "wide_")
+]
 
 
 class Command(BaseCommand):
