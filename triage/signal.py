@@ -17,7 +17,7 @@ from pathlib import Path
 from zlib import crc32
 
 FILE = Path(__file__).resolve().parent / "data" / "signal.bin"
-BITS = 16
+BITS = 18
 NAMES = ("learned_emergency", "learned_urgent")
 """What may be heard, worst first; each has its own weights and threshold."""
 

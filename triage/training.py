@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from triage import engine, signal
 from triage.rules import RuleSet
 
-STEPS, RATE, PENALTY = 160, 0.1, 0.3
+STEPS, RATE, PENALTY = 160, 0.1, 0.1
 MORE_FALSE_ALARMS = (0.015, 0.03)
 """What each opinion may cost: of the low-risk messages, so many more raised than by the rules."""
 

@@ -16,7 +16,7 @@ from triage.levels import Level
 from triage.tests.variants import BESIDE, DENIED, variants
 
 MESSAGES = rulebook.FIXTURES / "triage_messages"
-CAUGHT = {"fr": 0.88, "en": 0.90, "pcm": 0.905, "cfr": 0.88}
+CAUGHT = {"fr": 0.88, "en": 0.90, "pcm": 0.905, "cfr": 0.895}
 
 
 @cache
@@ -40,11 +40,11 @@ def test_emergencies_are_caught(language):
 
 
 def test_hardly_an_emergency_is_called_self_care():
-    assert figures("test")["emergencies_called_self_care"]["rate"] <= 0.01
+    assert figures("test")["emergencies_called_self_care"]["rate"] <= 0.009
 
 
 def test_few_are_called_less_urgent_than_they_are():
-    assert figures("test")["under_triage"]["rate"] <= 0.085
+    assert figures("test")["under_triage"]["rate"] <= 0.08
 
 
 def test_few_low_risk_messages_are_called_emergencies():
