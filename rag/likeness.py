@@ -44,16 +44,19 @@ def likeness(question: str, others: Sequence[Sequence[str]]) -> list[Cues]:
     Dice's coefficient of stems, weighted by how few of `others` have them (`alike`), and of three
     letters in a row (`spelt`).
     """
-    stems = [[_stems(wording) for wording in other] for other in others]
+    stems = [[_stems_of_ours(wording) for wording in other] for other in others]
     having = Counter(stem for other in stems for stem in frozenset().union(*other))
+    rare = {stem: math.log(1 + len(others) / (1 + count)) for stem, count in having.items()}
+    unheard = math.log(1 + len(others))
 
     def rarity(parts: Iterable[str]) -> float:
-        return sum(math.log(1 + len(others) / (1 + having[stem])) for stem in parts)
+        return sum([rare.get(stem, unheard) for stem in parts])
 
+    asked, letters = _stems(question), _letters(question)
     return [
         {
-            "alike": _best(_stems(question), said, rarity),
-            "spelt": _best(_letters(question), map(_letters, other), len),
+            "alike": _best(asked, said, rarity),
+            "spelt": _best(letters, map(_letters_of_ours, other), len),
         }
         for said, other in zip(stems, others, strict=True)
     ]
@@ -68,13 +71,11 @@ def _best(
     return max((2 * weight(asked & o) / ((whole + weight(o)) or 1) for o in others), default=0.0)
 
 
-@lru_cache(KEPT)
 def _letters(text: str) -> frozenset[str]:
     padded = f" {fold(text)} "
     return frozenset(padded[start : start + 3] for start in range(len(padded) - 2))
 
 
-@lru_cache(KEPT)
 def _stems(text: str) -> frozenset[str]:
     """The words without endings; for those that ask the same, the name of what they ask."""
     said = fold(text)
@@ -82,6 +83,11 @@ def _stems(text: str) -> frozenset[str]:
         said = pattern.sub(name, said)
     empty = empty_words()
     return frozenset(_stem(word) for word in said.split() if word not in empty)
+
+
+# Of the guidance only: what patients ask stays nowhere.
+_letters_of_ours = lru_cache(KEPT)(_letters)
+_stems_of_ours = lru_cache(KEPT)(_stems)
 
 
 def _stem(word: str) -> str:
