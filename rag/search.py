@@ -51,6 +51,10 @@ NAMED_ADDS, NAMED_IS = 0.3, 0.75
 """What it adds to a passage's score that the question names its topic, and what that alone is worth,
 times the share of the question."""
 
+CONTRADICTS = 0.15
+"""What a common question loses where the asker names another topic more, times the share of the
+question by which they do."""
+
 OWN_LANGUAGE = 0.1
 """By how much better a common question in another language must fit."""
 
@@ -222,11 +226,13 @@ def rank(question: str, language: str, vector: Sequence[float] | None) -> list[d
 def _liken(question: str, rows: list[dict[str, Any]], least_cosine: float) -> None:
     """A common question fits as far as it is the one that is asked, whatever its answer's words."""
     common = [row for row in rows if row["section"] == QUESTIONS]
+    named = max((row["named"] for row in rows), default=0)
     ways = [(row["heading"], *filter(None, row["keywords"].split(BETWEEN))) for row in common]
     for row, cues in zip(common, likeness(question, ways), strict=True):
         if row["compared"]:
             cues["closeness"] = max(0, row["cosine"] - least_cosine) / (1 - least_cosine)
-        row["cues"], row["fit"] = cues, meant(cues)
+        row["cues"] = cues
+        row["fit"] = meant(cues) - CONTRADICTS * (named - row["named"])
 
 
 def _stand_in(rows: list[dict[str, Any]], least_cosine: float) -> None:
