@@ -164,13 +164,13 @@ def test_both_languages_of_a_topic_have_the_same_sections() -> None:
         assert ids[0] == ids[1], path.name
 
 
-def test_french_and_english_ask_as_many_common_questions() -> None:
+def test_neither_french_nor_english_has_far_fewer_common_questions() -> None:
     for path in GUIDANCE.glob("*.fr.md"):
         english = path.with_name(path.name.replace(".fr.", ".en."))
         asked = [
             len(QUESTION.findall(file.read_text(encoding="utf-8"))) for file in (path, english)
         ]
-        assert asked[0] == asked[1] >= 5, path.name
+        assert min(asked) >= max(5, 0.75 * max(asked)), path.name
 
 
 def test_a_heading_is_worded_the_same_in_every_file_of_a_language() -> None:
