@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from triage import subjects
-from triage.clauses import Standing, judge
+from triage.clauses import judge
 from triage.facts import Facts, read_facts
 from triage.language import detect, pick
 from triage.levels import Level, worst
 from triage.lines import BadRule
 from triage.reader import Found, Hit
 from triage.rules import Compiled, Rule, RuleSet
+from triage.standings import Standing
 from triage.state import State, Subject
 
 MOST_QUESTIONS = 2

@@ -10,7 +10,7 @@ from triage.text import word_set
 
 SELF = "self"
 
-_CHILDREN = {
+CHILDREN = {
     "child": "enfant enfants bebe bebes bb nourrisson gosse petit petite pikin pikins child "
     "children kid kids baby babies infant toddler newborn jumeau jumelle jumeaux twin twins "
     "puce bambin mioche nouveau neveu niece nephew",
@@ -30,9 +30,9 @@ _RELATIVES = {
     "quelqu someone somebody personne patient patiente mbom mola vieux vieille beaupere bellemere "
     "eleve student passager client apprenti",
 }
-_KIN: dict[str, str] = {
+KIN: dict[str, str] = {
     word: key
-    for table in (_CHILDREN, _RELATIVES)
+    for table in (CHILDREN, _RELATIVES)
     for key, words in table.items()
     for word in words.split()
 }
@@ -65,9 +65,9 @@ def mentioned(words: Sequence[str], *, pregnant: bool = False) -> Mention:
 
     An unborn child is not the patient, so `pregnant` lets "the baby moves less" be the mother's.
     """
-    kin = [key for i, word in enumerate(words) if (key := _KIN.get(word)) and _is_person(words, i)]
-    children = [key for key in kin if key in _CHILDREN]
-    others = [key for key in kin if key not in _CHILDREN]
+    kin = [key for i, word in enumerate(words) if (key := KIN.get(word)) and _is_person(words, i)]
+    children = [key for key in kin if key in CHILDREN]
+    others = [key for key in kin if key not in CHILDREN]
     if children and not pregnant:
         return Mention(children[0])
     if others:
@@ -88,7 +88,7 @@ def _is_person(words: Sequence[str], i: int) -> bool:
             and (
                 word not in ("petit", "petite", "nouveau", "meme")
                 or i + 1 == len(words)
-                or words[i + 1] not in _KIN
+                or words[i + 1] not in KIN
             )
         )
     return i == 0 or words[i - 1] in _OWNED or words[i - 1].isalpha()
@@ -130,13 +130,13 @@ def _begins(words: Sequence[str], i: int, pregnant: bool) -> str | None:
     if words[i] in _TOO:
         return SELF
     at = i
-    while at < min(i + 3, len(words)) and words[at] not in _KIN:
+    while at < min(i + 3, len(words)) and words[at] not in KIN:
         if words[at] not in _OWNED:
             return None
         at += 1
-    key = _KIN.get(words[at]) if at < len(words) else None
-    if key is None or (words[at] in _OWNED and words[at + 1 : at + 2] and words[at + 1] in _KIN):
-        key, at = (_KIN.get(words[at + 1]), at + 1) if key else (None, at)
+    key = KIN.get(words[at]) if at < len(words) else None
+    if key is None or (words[at] in _OWNED and words[at + 1 : at + 2] and words[at + 1] in KIN):
+        key, at = (KIN.get(words[at + 1]), at + 1) if key else (None, at)
     if key is None or not _is_person(words, at) or (pregnant and key in _UNBORN):
         return None
     following = words[at + 1 : at + 3]
@@ -159,8 +159,8 @@ def resolve(mention: Mention, state: State, declared: Mapping[str, object] | Non
             return last or [SELF]
         others = [key for key in state.subjects if key != state.last and key != SELF]
         return last + others or [mention.at_first]
-    if mention.key in _CHILDREN and mention.key not in state.subjects:
-        alike = [key for key in state.subjects if key in _CHILDREN and _same(key, mention.key)]
+    if mention.key in CHILDREN and mention.key not in state.subjects:
+        alike = [key for key in state.subjects if key in CHILDREN and _same(key, mention.key)]
         return alike[:1] or [mention.key]
     return [mention.key]
 

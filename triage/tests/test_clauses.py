@@ -3,7 +3,8 @@
 import pytest
 
 from triage import rulebook
-from triage.clauses import Standing, judge
+from triage.clauses import judge
+from triage.standings import Standing
 
 READER = rulebook.current().reader
 PRESENT, NEGATED, PAST = Standing.PRESENT, Standing.NEGATED, Standing.PAST
