@@ -112,7 +112,8 @@ def test_its_state_survives_json():
     ],
 )
 def test_several_patients_of_a_message_are_read_each_for_themselves(text, levels):
-    assessment, state = say(text)
+    """By the rules: what the learned signal hears in a message it hears of everybody."""
+    assessment, state = assess(text, rulebook.shipped(), at=NOON)
     assert assessment.level is Level.EMERGENCY
     assert {key: str(one.level) for key, one in state.subjects.items()} == levels
 
