@@ -178,7 +178,8 @@ def compose(
 def _advised(question: str, advice: Advice, language: str) -> tuple[str, str]:
     """What of triage's advice stands before the answer, and what after it."""
     if advice.leads:
-        return advice.text, ""
+        short = advice.unclear and asks(question)
+        return say(UNCLEAR, language) if short else advice.text, ""
     if only_asks(question) and not advice.unclear:
         return "", advice.text if advice.stands else ""
     if asks(question) and advice.unclear:

@@ -177,7 +177,7 @@ async def test_a_picture_never_lowers(
 ) -> None:
     hub.words = ["Une peau saine, ", "rien à signaler, ", "tout va bien."]
     headers = await sign_up(*ALL)
-    words = "J'ai de la fièvre depuis trois jours et je vomis"
+    words = "J'ai de la fièvre depuis deux jours et je tousse"
     alone = (await client.post("/api/chat", json={"message": words}, headers=headers)).json()
     turn = await chat(client, headers, photo(), message=words)
     assert turn["triage"]["level"] == alone["triage"]["level"] != "none"
