@@ -31,8 +31,8 @@ _AGO = word_set("ago back before wey past passe don ya y")
 _MYSELF = word_set("moi me mine mien mienne maintenant now celui celle this")
 _HOW = word_set("how comment")
 _SOME_DAY = word_set("jour day jamais ever someday")
-_WHAT_IS = word_set("c na wetin weti what")
-_NAME = 4
+_WHAT_IS = word_set("c ca sa cela na wetin weti what")
+_NAME = 3
 """Before "what is that?" so many words may name a thing; more tell of somebody."""
 
 
