@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
+from sys import intern
 
 import yaml
 
@@ -19,8 +20,8 @@ from rag.intent import fold
 from rag.language import empty_words
 
 LONGEST_STEM = 6
-KEPT = 20_000
-"""Texts that are remembered as taken apart: all wordings of the guidance, several times."""
+KEPT = 40_000
+"""Texts that are remembered as taken apart: all wordings of the guidance, twice."""
 
 WEIGHTS = Path(__file__).parent / "data" / "likeness.yaml"
 _ALIKE = Path(__file__).parent / "data" / "alike.yaml"
@@ -64,11 +65,13 @@ def likeness(question: str, others: Sequence[Sequence[str]]) -> list[Cues]:
 
 def _best(
     asked: frozenset[str],
-    others: Iterable[frozenset[str]],
-    weight: Callable[[frozenset[str]], float],
+    others: Iterable[Collection[str]],
+    weight: Callable[[Collection[str]], float],
 ) -> float:
     whole = weight(asked)
-    return max((2 * weight(asked & o) / ((whole + weight(o)) or 1) for o in others), default=0.0)
+    return max(
+        (2 * weight(asked.intersection(o)) / ((whole + weight(o)) or 1) for o in others), default=0.0
+    )
 
 
 def _letters(text: str) -> frozenset[str]:
@@ -86,8 +89,13 @@ def _stems(text: str) -> frozenset[str]:
 
 
 # Of the guidance only: what patients ask stays nowhere.
-_letters_of_ours = lru_cache(KEPT)(_letters)
 _stems_of_ours = lru_cache(KEPT)(_stems)
+
+
+@lru_cache(KEPT)
+def _letters_of_ours(text: str) -> tuple[str, ...]:
+    """A tuple of shared strings: as sets the guidance's would take 70 MiB of every process."""
+    return tuple(map(intern, _letters(text)))
 
 
 def _stem(word: str) -> str:
