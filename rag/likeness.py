@@ -70,7 +70,8 @@ def _best(
 ) -> float:
     whole = weight(asked)
     return max(
-        (2 * weight(asked.intersection(o)) / ((whole + weight(o)) or 1) for o in others), default=0.0
+        (2 * weight(asked.intersection(o)) / ((whole + weight(o)) or 1) for o in others),
+        default=0.0,
     )
 
 
