@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from triage.knowledge import asks_to_know
 from triage.negation import FULL_STOPS
 from triage.subjects import CHILDREN, KIN
 from triage.text import word_set
@@ -48,11 +49,15 @@ _GOING_ON = frozenset((("not", "stop"), ("arrete", "pas"), ("no", "stop"), ("san
 
 
 def only_general(words: Sequence[str]) -> bool:
-    """In no question is anybody named, nor now, nor a number, nor is help sought for somebody."""
+    """In no question is anybody named, nor now, nor a number, nor is help sought for somebody; or it
+    asks how an illness is kept away, which needs no question mark."""
+    if asks_to_know(words):
+        return True
     first, asked = 0, False
     for i, word in enumerate(words):
         if word in FULL_STOPS:
-            if word != "?" or not _in_general(words[first:i]):
+            said = words[first:i]
+            if not (asks_to_know(said) or (word == "?" and _in_general(said))):
                 return False
             first, asked = i + 1, True
     return asked and first == len(words)
