@@ -37,7 +37,7 @@ from conversations.models import Message
 from conversations.remember import Opened, SentTwiceAtOnce, open_turn
 from conversations.spoken import Spoken, spoken
 from conversations.understand import understand
-from rag.search import LIMIT, LONGEST_MS, Passage, search
+from rag.search import LIMIT, LONGEST_MS, Passage, beside, search
 from triage import rulebook
 from triage.engine import Assessment, assess
 from triage.levels import Level
@@ -96,7 +96,6 @@ async def take_turn(
         turn.question_in_full(),
         language=turn.opened.language,
         budget_ms=WITH_A_MODEL_MS if ladder("chat_stream").ready() else WITHOUT_A_MODEL_MS,
-        whole=True,
     )
     async with slot(), aclosing(_answer(turn, passages)) as answering:
         async for event in answering:
@@ -276,6 +275,7 @@ async def _answer(turn: Turn, passages: list[Passage]) -> AsyncGenerator[TurnEve
             yield Text("\n\n")
     else:
         return
+    passages = passages + await beside(passages, turn.opened.language)
     # Choosing sentences takes milliseconds, the first time a tenth of a second.
     for event in await asyncio.to_thread(_composed, turn, passages, reason):
         yield event

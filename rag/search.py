@@ -10,8 +10,9 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -31,9 +32,9 @@ from rag.statement import (
     BESIDE,
     DENSE_WEIGHT,
     NAMED,
-    beside,
     parameters,
     passages,
+    topic,
     tuning,
 )
 
@@ -63,6 +64,9 @@ NEARLY = 0.2
 
 LIMIT = 5
 """Passages that a model is given, and that are shown as found."""
+
+KEPT = 4_000
+"""Texts of which what is made of them is remembered: all of the guidance."""
 
 LONGEST_QUESTION = 4_000
 LONGEST_SNIPPET = 240
@@ -104,12 +108,10 @@ async def search(
     language: str = "auto",
     limit: int = LIMIT,
     budget_ms: float = 150,
-    whole: bool = False,
 ) -> list[Passage]:
     """At most `limit` passages in `language` where they exist, guidance before local statistics.
 
-    `budget_ms` is what it should take: a vector that is late is done without. `whole`: after them the
-    other sections of the topic that was found, to compose an answer from.
+    `budget_ms` is what it should take: a vector that is late is done without.
 
     Never raises for a database that is down, busy or late: it then finds nothing, and says so in the
     log.
@@ -119,15 +121,24 @@ async def search(
     if wanted == "pcm":
         question = in_english(question)
     start = time.monotonic()
+    vector = await _vector(question, FOR_THE_VECTOR * budget_ms / 1000)
+    left = max(budget_ms, LONGEST_MS) / 1000 - (time.monotonic() - start)
+    return await _or_nothing(left, find, question, language=wanted, limit=limit, vector=vector)
+
+
+async def beside(passages: Sequence[Passage], language: str) -> list[Passage]:
+    """What else the topic that was found says, to compose an answer from: score 0. Never raises."""
+    return await _or_nothing(LONGEST_MS / 1000, rest_of_topic, passages, language)
+
+
+async def _or_nothing(
+    seconds: float, ask: Callable[..., list[Passage]], *args: Any, **more: Any
+) -> list[Passage]:
     try:
-        vector = await _vector(question, FOR_THE_VECTOR * budget_ms / 1000)
-        left = max(budget_ms, LONGEST_MS) / 1000 - (time.monotonic() - start)
         # Not wait_for: in Python 3.11 it swallows a cancelling that comes with the result, and the
         # stopped turn would go on.
-        async with asyncio.timeout(left):
-            return await run_as(
-                find, question, language=wanted, limit=limit, vector=vector, whole=whole
-            )
+        async with asyncio.timeout(seconds):
+            return await run_as(ask, *args, **more)
     except TimeoutError:
         logger.warning("search took too long: answering without passages")
     except (DatabaseError, Unavailable) as error:
@@ -156,15 +167,13 @@ def find(
     language: str,
     limit: int,
     vector: Sequence[float] | None = None,
-    whole: bool = False,
 ) -> list[Passage]:
     """The search itself, inside a transaction of the caller's."""
     found = [_passage(row) for row in rank(question, language, vector)]
     sections = [p for p in found if p.section != QUESTIONS]
     common = _common(question, found, language)
     asked = sections_asked(question) or UNSAID
-    chosen = common + _chosen(sections, asked, limit - len(common))
-    return chosen + _beside(chosen, language) if whole else chosen
+    return common + _chosen(sections, asked, limit - len(common))
 
 
 def _common(question: str, found: Sequence[Passage], language: str) -> list[Passage]:
@@ -182,12 +191,12 @@ def _common(question: str, found: Sequence[Passage], language: str) -> list[Pass
     return [first, *(p for p in beside[:1] if p.score >= first.score - NEARLY)]
 
 
-def _beside(chosen: Sequence[Passage], language: str) -> list[Passage]:
-    """What else the topic that was found says; the search itself may not have found it: score 0."""
+def rest_of_topic(chosen: Sequence[Passage], language: str) -> list[Passage]:
+    """`beside` itself, inside a transaction of the caller's."""
     best = next((p for p in chosen if p.kind == GUIDANCE and p.score >= RELEVANT), None)
     if best is None:
         return []
-    asked = beside(best.topic, language, signed_only=settings.UNSIGNED_CONTENT == "hide")
+    asked = topic(best.topic, language, signed_only=settings.UNSIGNED_CONTENT == "hide")
     with connections[login()].cursor() as cursor:
         cursor.execute(BESIDE, asked)
         names = [column.name for column in cursor.description]
@@ -248,7 +257,7 @@ def _stand_in(rows: list[dict[str, Any]], least_cosine: float) -> None:
 
 
 def _passage(row: dict[str, Any]) -> Passage:
-    sources = tuple(json.loads(row["sources"] or "[]"))
+    sources = _sources(row["sources"] or "[]")
     return Passage(
         id=row["id"],
         topic=row["topic"],
@@ -287,6 +296,12 @@ def _due(guidance: Sequence[Passage], sections: Sequence[str]) -> list[Passage]:
     return [p for p in (asked, also if also is not asked else None) if p is not None]
 
 
+@lru_cache(KEPT)
+def _sources(said: str) -> tuple[dict[str, Any], ...]:
+    return tuple(json.loads(said))
+
+
+@lru_cache(KEPT)
 def snippet(text: str) -> str:
     """The first sentences of a text, at most `LONGEST_SNIPPET` characters."""
     flat = " ".join(text.split())

@@ -51,10 +51,10 @@ _CITED = (_SQL / "cited.sql").read_text(encoding="utf-8")
 BESIDE = (_SQL / "beside.sql").read_text(encoding="utf-8").replace("{cited}", _CITED)
 
 
-def beside(topic: str, language: str, *, signed_only: bool) -> dict[str, Any]:
+def topic(name: str, language: str, *, signed_only: bool) -> dict[str, Any]:
     """What `BESIDE` is executed with."""
     return {
-        "topic": topic,
+        "topic": name,
         "languages": READ.get(language, ["fr"]),
         "signed_only": signed_only,
         "most": MOST_BESIDE,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from conversations.compose import Composed, compose
 from rag.explain import Explanation, Hit, explain
-from rag.search import LIMIT, RELEVANT, search
+from rag.search import LIMIT, RELEVANT, beside, search
 
 PATIENCE_MS = 5000
 
@@ -35,7 +35,8 @@ class Trial:
 
 async def ask(question: str, language: str) -> Trial:
     why = await explain(question, language=language)
-    passages = await search(question, language=why.language, budget_ms=PATIENCE_MS, whole=True)
+    passages = await search(question, language=why.language, budget_ms=PATIENCE_MS)
+    passages += await beside(passages, why.language)
     answer = compose(question, passages, language=why.language)
     places = {passage.id: place for place, passage in enumerate(passages[:LIMIT], 1)}
     cited = {passage.id: number for number, passage in enumerate(answer.cited, 1)}

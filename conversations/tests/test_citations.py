@@ -7,7 +7,7 @@ import pytest
 from conversations.citations import Claim, claims, not_supported, not_verbatim
 from conversations.compose import LONGEST, NOTHING, advice_of, compose
 from conversations.tests.test_compose import ALL
-from rag.search import Passage, search
+from rag.search import Passage, beside, search
 from rag.tests.test_patient_questions import questions
 from triage import rulebook
 from triage.engine import assess
@@ -21,9 +21,8 @@ async def test_every_composed_claim_is_its_sources_own_words(all_guidance, split
     settings.EMBEDDINGS = "none"
     cited = known = 0
     for question in questions(split):
-        found = await search(
-            question["text"], language=question["language"], budget_ms=10_000, whole=True
-        )
+        found = await search(question["text"], language=question["language"], budget_ms=10_000)
+        found += await beside(found, question["language"])
         composed = compose(question["text"], found, language=question["language"])
         assert not_verbatim(composed) == [], question["text"]
         assert len(advised(question, found).split()) <= LONGEST, question["text"]

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 
 from conversations.compose import Composed, advice_of, compose
 from conversations.rendering import triage_json
-from rag.search import search
+from rag.search import beside, search
 from triage import rulebook
 from triage.engine import assess
 from triage.levels import Level
@@ -73,7 +73,8 @@ async def _answer(text: str, language: str) -> Composed | None:
     if assessment.level is Level.EMERGENCY:
         return None
     asked = rulebook.written_out(text)
-    passages = await search(asked, language=language, budget_ms=PATIENCE_MS, whole=True)
+    passages = await search(asked, language=language, budget_ms=PATIENCE_MS)
+    passages += await beside(passages, language)
     advice = advice_of(assessment, triage_json(assessment, language)["advice"])
     return compose(asked, passages, language=language, advice=advice)
 
