@@ -7,14 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from django.conf import settings
 
-from ai.base import BadAnswer, ChatMessage, Provider, ProviderError, ServerFault
+from ai.base import BadAnswer, ChatMessage, Provider, ProviderError, ServerFault, TooSlow
 from ai.breaker import Call, Closed
 from ai.outcome import CutOff, Reason
 from ai.pseudonyms import Pseudonyms
 from ai.rungs import Rung
 from ai.walk import Walk, attempt, report
-from ai.watch import Watch
 from carehelp.errors import CarehelpError
+from carehelp.watch import Watch
 
 
 @asynccontextmanager
@@ -63,6 +63,8 @@ class Answer:
                     yield piece
         except StopAsyncIteration:
             return
+        except TimeoutError as error:
+            raise self._cut_off(TooSlow("silent for too long")) from error
         except CarehelpError as error:
             raise self._cut_off(error) from error
         except Exception as error:

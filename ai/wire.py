@@ -135,7 +135,10 @@ async def session() -> aiohttp.ClientSession:
     loop = asyncio.get_running_loop()
     if loop not in _sessions:
         aiohttp = await asyncio.to_thread(importlib.import_module, "aiohttp")
-        _sessions.setdefault(loop, aiohttp.ClientSession(trust_env=True))
+        # How many calls a provider bears is for its gate: past a hundred, the default, they would wait
+        # here, unseen, until they passed for a provider that cannot be reached.
+        places = aiohttp.TCPConnector(limit=0)
+        _sessions.setdefault(loop, aiohttp.ClientSession(connector=places, trust_env=True))
     return _sessions[loop]
 
 

@@ -121,11 +121,25 @@ class Guard:
     def _go_on(self, piece: str, *, whole: bool) -> str:
         self._text += piece
         for token in tokens(self._text, self._read - self._base, self._base, whole=whole):
-            self._take(token)
+            if not self._passes(token):
+                self._take(token)
             self._read = token.end
         said = self._release(self._safe())
         self._forget()
         return said
+
+    def _passes(self, token: Token) -> bool:
+        """Whether this is what most of a text is, and is soon done with: a space, or a word with which
+        no phrase begins, while none is being read and nothing taken out.
+        """
+        if self._reading.begun is not None or self._taking is not None:
+            return False
+        if token.text == " ":
+            return True
+        if token.kind != "word" or not self._reading.passes(folded(token.text)):
+            return False
+        self._before = token.text
+        return True
 
     def _take(self, token: Token) -> None:
         taking = self._taking

@@ -172,6 +172,13 @@ class Reading:
         self._set_live(live)
         return found
 
+    def passes(self, key: str) -> bool:
+        """Whether this word, read while nothing is begun, begins nothing; if so it has been read."""
+        if key in self._openings:
+            return False
+        self._previous = key
+        return True
+
     def pause(self, sign: str) -> list[Found]:
         """A comma, a bracket, the end of a line: few phrases go on across it."""
         return self._keep(lambda node, begun: sign in node.across)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from ai.language import fold
@@ -115,6 +116,7 @@ def _unfinished(text: str, at: int) -> bool:
     return found is not None and found.end() == len(text)
 
 
+@lru_cache(4096)
 def folded(word: str) -> str:
     """A word for comparing: lower case, no accents, nothing invisible."""
     if word.isascii():

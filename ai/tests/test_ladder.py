@@ -5,11 +5,10 @@ import sys
 import pytest
 
 from ai import ladder as ladders
-from ai.base import ChatMessage, TooSlow
+from ai.base import ChatMessage
 from ai.ladder import ConsentNeeded, CutOff, NobodyAnswered, NobodyOffers, ladder, open_chat
 from ai.rungs import names
 from ai.tests.contract_server import ANSWER, WORDS
-from ai.watch import Watch
 
 QUESTION = [ChatMessage("user", "J'ai la diarrhée depuis hier, que faire ?")]
 
@@ -326,45 +325,6 @@ def test_languages_claim_only_what_a_configured_rung_can_do(settings):
 def test_a_second_rung_may_raise_a_claim(settings):
     settings.AI_CHAT, settings.HF_API_TOKEN = "hf,ollama", "hf_test"
     assert ladders.languages()["fr"]["chat_stream"] == "verified"
-
-
-@pytest.mark.alone
-async def test_a_watch_cancels_only_the_wait_that_is_late():
-    loop = asyncio.get_running_loop()
-    watch = Watch(0.4, loop.time() + 10)
-    with watch:
-        await asyncio.sleep(0.02)
-    await asyncio.sleep(0.9)
-    with watch:
-        await asyncio.sleep(0.02)
-    with pytest.raises(TooSlow), watch:
-        await asyncio.sleep(5)
-    assert asyncio.current_task().cancelling() == 0
-    watch.end()
-
-
-async def test_a_watch_lets_anothers_cancelling_through():
-    watch = Watch(5, asyncio.get_running_loop().time() + 10)
-    started = asyncio.Event()
-
-    async def wait():
-        with watch:
-            started.set()
-            await asyncio.sleep(5)
-
-    task = asyncio.create_task(wait())
-    await started.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    watch.end()
-
-
-async def test_a_watch_knows_when_all_time_is_spent():
-    watch = Watch(5, asyncio.get_running_loop().time() - 1)
-    with pytest.raises(TooSlow), watch:
-        raise AssertionError("the wait began")
-    watch.end()
 
 
 @pytest.mark.alone

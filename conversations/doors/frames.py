@@ -30,6 +30,13 @@ def frame_of(event: Event, save_data: bool = False) -> dict[str, Any]:
     With `save_data` nothing is said twice: `done` leaves out triage and sources, told before.
     """
     match event:
+        case Delta():
+            return {
+                "reply_id": event.reply_id,
+                "offset": event.offset,
+                "end": event.end,
+                "text": event.text,
+            }
         case Accepted():
             return {
                 "client_message_id": event.client_message_id,
@@ -49,13 +56,6 @@ def frame_of(event: Event, save_data: bool = False) -> dict[str, Any]:
             }
         case Sources():
             return {"reply_id": event.reply_id, "sources": event.sources}
-        case Delta():
-            return {
-                "reply_id": event.reply_id,
-                "offset": event.offset,
-                "end": event.end,
-                "text": event.text,
-            }
         case ClinicianSaid():
             return {
                 "conversation_id": event.conversation_id,

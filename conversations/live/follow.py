@@ -91,24 +91,25 @@ async def _events(
 async def _live(live: LiveReply, offset: int, pile: float) -> AsyncGenerator[Event, None]:
     told: dict[type, Event] = {}
     clock, last = asyncio.get_running_loop().time, -math.inf
-    while True:
-        if clock() - last < pile and live.done is None:
-            await asyncio.sleep(pile)
-        changed = live.changed
-        for event in (live.understood, live.triaged, live.sources):
-            if event is not None and told.get(type(event)) is not event:
-                told[type(event)] = event
-                yield event
-        done = live.done
-        if len(live.text) != offset:
-            delta = live.delta(min(offset, len(live.text)))
-            offset = delta.end
-            yield delta
-            last = clock()
-        if done is not None and done.end == offset:
-            yield done
-            return
-        await changed.wait()
+    with live.heard() as news:
+        while True:
+            if clock() - last < pile and live.done is None:
+                await asyncio.sleep(pile)
+            news.clear()
+            for event in (live.understood, live.triaged, live.sources):
+                if event is not None and told.get(type(event)) is not event:
+                    told[type(event)] = event
+                    yield event
+            done = live.done
+            if len(live.text) != offset:
+                delta = live.delta(min(offset, len(live.text)))
+                offset = delta.end
+                yield delta
+                last = clock()
+            if done is not None and done.end == offset:
+                yield done
+                return
+            await news.wait()
 
 
 async def _stored(

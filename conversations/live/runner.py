@@ -25,15 +25,7 @@ from carehelp.database.identity import Principal, acting_as, run_as
 from carehelp.errors import CarehelpError, NotFound, Overloaded, Restarting, TooMany, Unavailable
 from carehelp.metrics import REFUSED, RUNNING_TURNS, TURNS
 from conversations import turn
-from conversations.events import (
-    Accepted,
-    Finished,
-    Sources,
-    Text,
-    Triaged,
-    TurnEvent,
-    Understood,
-)
+from conversations.events import Accepted, Finished
 from conversations.incoming import Incoming
 from conversations.live import store
 from conversations.live.relay import conversation_topic, relay, reply_topic
@@ -165,8 +157,12 @@ class Runner:
                         live = self._register(incoming, event)
                         begun.set_result(event)
                         await relay().announce([conversation_topic(event.conversation_id)])
-                    elif live is not None:
-                        await self._hear(live, event)
+                    elif live is None:
+                        continue
+                    elif isinstance(event, Finished):
+                        await self._end(live, event.status)
+                    else:
+                        live.hear(event)
             # Nothing for a turn that said how it ended.
             await self._end(live, Status.FAILED)
         except asyncio.CancelledError:
@@ -198,22 +194,6 @@ class Runner:
     def _unregister(self, live: LiveReply | None) -> None:
         if live is not None and self.replies.pop(live.id, None) is not None:
             RUNNING_TURNS.dec()
-
-    async def _hear(self, live: LiveReply, event: TurnEvent) -> None:
-        match event:
-            case Triaged():
-                live.triaged, live.details = event, event.details
-                live.announce()
-            case Understood():
-                live.understood = event
-                live.announce()
-            case Sources():
-                live.sources = event
-                live.announce()
-            case Text(text) if text:
-                live.say(text)
-            case Finished(status):
-                await self._end(live, status)
 
     async def _end(self, live: LiveReply | None, status: str) -> None:
         """Fold the reply, then tell its followers. Not to be cancelled half-way."""

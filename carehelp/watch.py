@@ -1,21 +1,21 @@
-"""How long a reader waits for each piece of a stream, and for all of it."""
+"""How long many short waits may take, each of them and all together."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
-
-from ai.base import TooSlow
 
 
 class Watch:
     """A time limit for each of many short waits, with one timer for them all.
 
-    `asyncio.timeout` costs as much as parsing the piece that was waited for; here a wait costs
-    noting the time, and the timer looks at the notes when it rings.
+    `asyncio.timeout` costs as much as parsing the piece of a stream that was waited for; here a wait
+    costs noting the time, and the timer looks at the notes when it rings. One wait at a time; raises
+    `TimeoutError` where it takes more than `seconds`, or goes beyond `end` on the loop's clock.
     """
 
-    def __init__(self, seconds: float, end: float) -> None:
+    def __init__(self, seconds: float, end: float = math.inf) -> None:
         self._loop = asyncio.get_running_loop()
         self._seconds, self._end = seconds, end
         self._due = min(self._loop.time() + seconds, end)
@@ -27,7 +27,7 @@ class Watch:
     def __enter__(self) -> None:
         now = self._loop.time()
         if now >= self._end:
-            raise TooSlow("no time left for the rest")
+            raise TimeoutError("no time left for the rest")
         self._due = min(now + self._seconds, self._end)
         self._task = asyncio.current_task()
         self._cancelling = self._task.cancelling() if self._task else 0
@@ -40,7 +40,7 @@ class Watch:
         # As in asyncio.timeout: our own cancelling is taken back, anybody else's goes on.
         ours = task is not None and task.uncancel() <= self._cancelling
         if ours and kind is asyncio.CancelledError:
-            raise TooSlow("silent for too long")
+            raise TimeoutError("too long a wait")
 
     def end(self) -> None:
         self._timer.cancel()
