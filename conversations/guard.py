@@ -21,7 +21,15 @@ import yaml
 
 from carehelp.metrics import GUARDED
 from conversations.phrases import Found, Phrases, Reading
-from conversations.tokens import Token, digits, folded, number_keys, plain_number, tokens
+from conversations.tokens import (
+    LONGEST_WORD,
+    Token,
+    digits,
+    folded,
+    number_keys,
+    plain_number,
+    tokens,
+)
 from conversations.wording import say
 
 DATA = Path(__file__).parent / "data" / "guard.yaml"
@@ -120,26 +128,28 @@ class Guard:
 
     def _go_on(self, piece: str, *, whole: bool) -> str:
         self._text += piece
+        if self._reading.begun is None and self._taking is None:
+            self._pass_over()
         for token in tokens(self._text, self._read - self._base, self._base, whole=whole):
-            if not self._passes(token):
-                self._take(token)
+            self._take(token)
             self._read = token.end
         said = self._release(self._safe())
         self._forget()
         return said
 
-    def _passes(self, token: Token) -> bool:
-        """Whether this is what most of a text is, and is soon done with: a space, or a word with which
-        no phrase begins, while none is being read and nothing taken out.
+    def _pass_over(self) -> None:
+        """Be done with what most of a text is, before anything is made of it: plain words with which
+        no phrase begins. The last one may go on, and waits.
         """
-        if self._reading.begun is not None or self._taking is not None:
-            return False
-        if token.text == " ":
-            return True
-        if token.kind != "word" or not self._reading.passes(folded(token.text)):
-            return False
-        self._before = token.text
-        return True
+        at = self._read - self._base
+        for word in self._text[at : max(at, self._text.rfind(" "))].split(" "):
+            at += len(word)
+            if word:
+                plain = word.isalpha() and len(word) <= LONGEST_WORD
+                if not plain or not self._reading.passes(folded(word)):
+                    return
+                self._before, self._read = word, self._base + at
+            at += 1
 
     def _take(self, token: Token) -> None:
         taking = self._taking
