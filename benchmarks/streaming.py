@@ -176,7 +176,7 @@ async def most_streams(contender: Contender, up: Server, begin: int) -> tuple[in
 
 
 def _likely(measured: list[Figures]) -> int:
-    """Where to begin to look: two thirds of what a whole core would hold at the price of few streams."""
+    """Where to begin: two thirds of what a whole core would hold at the price of few streams."""
     return int(2 / 3 * 1e6 / RATE / median(one.cpu_us for one in measured))
 
 
