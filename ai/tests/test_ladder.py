@@ -199,6 +199,20 @@ async def test_40_clients_leaving_leave_nothing_open_and_move_no_breaker(setting
     assert rung.gate().window.under_way == 0
 
 
+async def test_more_than_a_hundred_answers_stream_at_once(settings, server):
+    settings.AI_CHAT, settings.LMSTUDIO_MODEL = "lmstudio", "qwen-fault-stall-after"
+    settings.AI_CONCURRENCY, settings.AI_UNPROVEN_CALLS = {"lmstudio": "200"}, 200
+    server.served = ["qwen-fault-stall-after"]
+    everybody = asyncio.Barrier(130)
+
+    async def until_all_have_begun():
+        async with open_chat(QUESTION, abroad=False):
+            await everybody.wait()
+
+    await asyncio.gather(*[until_all_have_begun() for _ in range(130)])
+    assert server.most_open == 130
+
+
 @pytest.mark.parametrize("fault", ["stall-before", "stall-after"])
 async def test_a_cancelled_turn_is_nobodys_failure(settings, server, fault):
     settings.AI_CHAT, settings.LMSTUDIO_MODEL = "lmstudio", f"qwen-fault-{fault}"
