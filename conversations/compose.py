@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from conversations.wording import say
-from rag.intent import asks, only_asks, sections_asked
+from rag.intent import asks, asks_for_whole_section, only_asks, sections_asked
 from rag.models import QUESTIONS
 from rag.search import GUIDANCE, RELEVANT, Passage
 from triage.engine import Assessment
@@ -159,7 +159,7 @@ def compose(
     guidance = [p for p in passages if p.kind == GUIDANCE]
     best = next((p for p in guidance if p.score >= RELEVANT), None)
     if best is None:
-        return Composed(_paragraphs(advice.text, say(NOTHING, language)), [])
+        return _nothing(question, advice, language)
     topic = [p for p in guidance if p.topic == best.topic]
     first = best if _answers(best, question, topic) else _fitting(question, topic)
     before, after = _advised(question, advice, language)
@@ -185,6 +185,15 @@ def _advised(question: str, advice: Advice, language: str) -> tuple[str, str]:
     if asks(question) and advice.unclear:
         return "", say(UNCLEAR, language)
     return ("", advice.text) if asks(question) and advice.general else (advice.text, "")
+
+
+def _nothing(question: str, advice: Advice, language: str) -> Composed:
+    """That nothing was found says where to go and which signs are dangers, so who only asks needs no
+    advice that rests on nothing they wrote; any other stands before it."""
+    rests_on_nothing = advice.general and not (advice.leads or advice.stands)
+    before = "" if rests_on_nothing and only_asks(question) else advice.text
+    asks_back = not only_asks(question)
+    return Composed(_paragraphs(before, say(NOTHING, language)), [], asks_back=asks_back)
 
 
 Part = tuple[Passage, str]
@@ -226,16 +235,20 @@ def _answer(question: str, meant: Passage, topic: Sequence[Passage], room: int) 
     answer = _extract(own_words(meant), room) or _cut(own_words(meant), room)
     room -= _words(answer) + 1
     told = [(meant, answer)]
-    for other in (p for p in topic if p.section == QUESTIONS and p is not meant):
+    others = [p for p in topic if p.section == QUESTIONS and p is not meant]
+    for other in others if not asks_for_whole_section(question) else ():
         if _words(other.text) < room:
             told.append((other, own_words(other)))
             room -= _words(other.text) + 1
-    asked, when = _first(sections_asked(question), topic), _first(["when_to_go"], topic)
-    beside = list({p.id: p for p in (asked if len(told) == 1 else None, when) if p}.values())
+    section = _first(sections_asked(question), topic)
+    if section is None and meant.score < SURE and asks(question):
+        section = _fitting(question, topic)
+    when = _first(["when_to_go"], topic)
+    beside = list({p.id: p for p in (section if len(told) == 1 else None, when) if p}.values())
     if room < LEAST_BESIDE or not beside:
         return told
-    first_aid = asked is not None and asked.section == "steps"
-    if when and asked is not when and not first_aid and not _told_of(beside, room)[1]:
+    first_aid = section is not None and section.section == "steps"
+    if when and section is not when and not first_aid and not _told_of(beside, room)[1]:
         beside = [when]
     said = zip(beside, _told_of(beside, room), strict=False)
     return [*told, *((p, text) for p, text in said if _words(text) >= LEAST_BESIDE)]

@@ -37,6 +37,7 @@ from conversations.models import Message
 from conversations.remember import Opened, SentTwiceAtOnce, open_turn
 from conversations.spoken import Spoken, spoken
 from conversations.understand import understand
+from rag.language import in_full
 from rag.search import LIMIT, LONGEST_MS, Passage, beside, search
 from triage import rulebook
 from triage.engine import Assessment, assess
@@ -132,7 +133,7 @@ class Turn:
 
     def question_in_full(self) -> str:
         """The question without SMS and local spellings, as guidance is written."""
-        return rulebook.written_out(self.opened.question)
+        return in_full(rulebook.written_out(self.opened.question))
 
     def may_go_abroad(self) -> tuple[bool, Reason]:
         """Whether providers abroad may be asked, and why not."""
@@ -226,9 +227,11 @@ class Turn:
             self.details["guarded"] = speaking.removed
 
     def questions(self) -> str:
-        """What could change the level, at most two, to end an answer with."""
+        """What could change the level, at most two, to end an answer with: nothing to who told of no
+        complaint and was understood."""
         asked = self.details["triage"]["questions"]
-        if not asked:
+        unclear = self.assessment.level is Level.UNKNOWN
+        if not asked or not (unclear or rulebook.complains(self.assessment.signs)):
             return ""
         intro = wording.say(wording.QUESTIONS, self.opened.language)
         return f"\n\n{intro}\n" + "\n".join(f"- {question}" for question in asked)

@@ -14,7 +14,7 @@ from ai.base import ProviderError
 from carehelp.database.identity import login, run_as
 from rag import embedding, search, statement, vectors
 from rag.intent import sections_asked
-from rag.language import detect, in_english
+from rag.language import detect
 from rag.models import Chunk
 from rag.vectors import Active
 
@@ -72,16 +72,16 @@ class Explanation:
 async def explain(question: str, *, language: str = "auto", limit: int = 10) -> Explanation:
     """The same statement as a search's, without its time budget."""
     wanted = detect(question) if language == "auto" else language
-    read = in_english(question) if wanted == "pcm" else question
-    vector = await _vector(read)
+    ways = search.ways_to_ask(question, wanted)
+    read, vector = ways[0], await _vector(ways)
     return await run_as(_explained, read, wanted, vector, limit)
 
 
-async def _vector(question: str) -> Sequence[float] | None:
+async def _vector(ways: list[str]) -> Sequence[float] | None:
     if not embedding.enabled():
         return None
     try:
-        return (await embedding.embed([question], "query"))[0]
+        return search.between(await embedding.embed(ways, "query"))
     except ProviderError:
         return None
 

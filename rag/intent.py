@@ -43,11 +43,10 @@ def sections_asked(question: str) -> tuple[str, ...]:
     return next((sections for pattern, sections, _ in _table() if pattern.search(words)), ())
 
 
-def asks_for_one_answer(question: str) -> bool:
-    """Whether a question is asked that no whole section answers, such as signs or prevention."""
+def asks_for_whole_section(question: str) -> bool:
+    """Whether what is asked for is a section as a whole, such as signs or prevention."""
     words = fold(question)
-    whole = next((whole for pattern, _, whole in _table() if pattern.search(words)), False)
-    return asks(question) and not whole
+    return next((whole for pattern, _, whole in _table() if pattern.search(words)), False)
 
 
 def asks(text: str) -> bool:

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,8 +24,8 @@ from carehelp.database.identity import login, run_as
 from carehelp.errors import Unavailable
 from rag import embedding, vectors
 from rag.guidance import BETWEEN
-from rag.intent import UNSAID, asks_for_one_answer, only_asks, sections_asked
-from rag.language import detect, in_english
+from rag.intent import UNSAID, asks, asks_for_whole_section, only_asks, sections_asked
+from rag.language import as_english, detect, in_english
 from rag.likeness import likeness, meant
 from rag.models import QUESTIONS
 from rag.statement import (
@@ -46,7 +46,12 @@ RELEVANT = 0.5
 """The least score that counts as found: see docs/answers.md for the questions behind it."""
 
 IN_DOUBT = 0.1
-"""What must be added where somebody tells that they are unwell, and where no single answer is asked."""
+"""What must be added for a common question where somebody tells that they are unwell and no section of
+its topic was found, where nothing is asked, and twice where a whole section is asked for."""
+
+LIKELY, AGREED = 0.4, 0.25
+"""The least score of a common question that answers what is asked where no section was found, and where
+the first section that was found is of its topic: beside it a wrong one costs little."""
 
 NAMED_ADDS, NAMED_IS = 0.3, 0.75
 """What it adds to a passage's score that the question names its topic, and what that alone is worth,
@@ -118,10 +123,9 @@ async def search(
     """
     question = query[:LONGEST_QUESTION].replace("\0", " ").encode(errors="replace").decode()
     wanted = detect(question) if language == "auto" else language
-    if wanted == "pcm":
-        question = in_english(question)
+    question, *ways = ways_to_ask(question, wanted)
     start = time.monotonic()
-    vector = await _vector(question, FOR_THE_VECTOR * budget_ms / 1000)
+    vector = await _vector([question, *ways], FOR_THE_VECTOR * budget_ms / 1000)
     left = max(budget_ms, LONGEST_MS) / 1000 - (time.monotonic() - start)
     return await _or_nothing(left, find, question, language=wanted, limit=limit, vector=vector)
 
@@ -147,13 +151,25 @@ async def _or_nothing(
     return []
 
 
-async def _vector(question: str, seconds: float) -> Sequence[float] | None:
+def ways_to_ask(question: str, language: str) -> list[str]:
+    """The question as its words are searched, then other ways to say it, for its vector alone."""
+    if language != "pcm":
+        return [question]
+    return [in_english(question), as_english(question)]
+
+
+def between(found: Sequence[Sequence[float]]) -> Sequence[float]:
+    """The vector between several ways to ask; only its direction counts."""
+    return found[0] if len(found) == 1 else [sum(parts) for parts in zip(*found, strict=True)]
+
+
+async def _vector(ways: list[str], seconds: float) -> Sequence[float] | None:
     """The question's vector, or None where there is none in time: words alone must then do."""
-    if not question.strip() or not embedding.enabled():
+    if not ways[0].strip() or not embedding.enabled():
         return None
     try:
         async with asyncio.timeout(seconds):
-            return (await embedding.embed([question], "query"))[0]
+            return between(await embedding.embed(ways, "query"))
     except TimeoutError:
         logger.info("the question's vector took more than %d ms", 1000 * seconds)
     except ProviderError as error:
@@ -180,15 +196,38 @@ def _common(question: str, found: Sequence[Passage], language: str) -> list[Pass
     """The common question that was asked, if one was, in the reader's language before another; and the
     next of its topic where that is nearly as probable.
     """
-    doubts = (not only_asks(question)) + (not asks_for_one_answer(question))
-    least = RELEVANT + IN_DOUBT * doubts
     common = [p for p in found if p.section == QUESTIONS]
     common.sort(key=lambda p: -p.score - OWN_LANGUAGE * (p.language == language))
-    if not common or common[0].score < least:
+    found_topic = next((p.topic for p in found if _counts(p) and p.section != QUESTIONS), None)
+    of_topic = [p for p in common if p.topic == found_topic]
+    first = next(
+        (
+            p
+            for p in (*common[:1], *of_topic[:1])
+            if p.score >= _least(question, found_topic, p.topic == found_topic)
+        ),
+        None,
+    )
+    if first is None:
         return []
-    first = common[0]
-    beside = [p for p in common[1:] if (p.topic, p.language) == (first.topic, first.language)]
-    return [first, *(p for p in beside[:1] if p.score >= first.score - NEARLY)]
+    same = (first.topic, first.language)
+    others = [p for p in common if p is not first and (p.topic, p.language) == same]
+    leading = replace(first, score=max(first.score, RELEVANT))
+    return [leading, *(p for p in others[:1] if p.score >= first.score - NEARLY)]
+
+
+def _counts(passage: Passage) -> bool:
+    return passage.kind == GUIDANCE and passage.score >= RELEVANT
+
+
+def _least(question: str, found_topic: str | None, agreed: bool) -> float:
+    """The score from which a common question answers."""
+    if not asks(question) or asks_for_whole_section(question):
+        doubts = (not agreed and not only_asks(question)) + (not asks(question))
+        return RELEVANT + IN_DOUBT * (doubts + 2 * asks_for_whole_section(question))
+    if agreed:
+        return AGREED
+    return LIKELY if found_topic is None else RELEVANT + IN_DOUBT * (not only_asks(question))
 
 
 def rest_of_topic(chosen: Sequence[Passage], language: str) -> list[Passage]:

@@ -8,6 +8,7 @@ those in force stay, so triage works with the database gone.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from triage import contacts as directory
@@ -66,6 +67,12 @@ def checked(found: RuleSet) -> RuleSet:
 def written_out(message: str) -> str:
     """A message without SMS and local spellings, as far as our vocabulary lists them."""
     return text.written_out(message, current().reader.spelling.written_out)
+
+
+def complains(signs: Iterable[str]) -> bool:
+    """Whether any of these is felt or seen, and not only something that somebody has or is."""
+    known = current().lexicon.signs
+    return any(name in known and known[name].kind == "sign" for name in signs)
 
 
 def put_in_force(found: RuleSet) -> None:

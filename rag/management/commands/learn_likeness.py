@@ -11,10 +11,10 @@ from django.db import transaction
 
 from carehelp.database.identity import login
 from rag import embedding
-from rag.language import in_english
+from rag.language import in_full
 from rag.likeness import WEIGHTS
 from rag.models import QUESTIONS
-from rag.search import rank
+from rag.search import between, rank, ways_to_ask
 from triage.rulebook import written_out
 
 if TYPE_CHECKING:
@@ -53,10 +53,8 @@ Candidate = tuple[dict[str, float], bool]
 
 def _candidates(labelled: dict[str, Any]) -> list[Candidate]:
     """What the search finds for a question."""
-    question = written_out(labelled["text"])
-    if labelled["language"] == "pcm":
-        question = in_english(question)
-    vector = embedding.embed_now([question], "query")[0]
+    ways = ways_to_ask(in_full(written_out(labelled["text"])), labelled["language"])
+    question, vector = ways[0], between(embedding.embed_now(ways, "query"))
     with transaction.atomic(using=login()):
         rows = rank(question, labelled["language"], vector)
     return [
