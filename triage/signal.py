@@ -32,6 +32,8 @@ _MASK = (1 << BITS) - 1
 _UPPER = 1 << 24
 _WORD, _PIECE, _MARK = 1, 2, 3
 _PIECES = (3, 4)
+WHOLE = 4
+"""What a word, a pair of words or a mark counts, where a piece of a word counts 1: pieces are many."""
 
 
 def of_word(word: str) -> list[int]:
@@ -56,11 +58,12 @@ def of_mark(name: str) -> int:
     return crc32(name.encode(), _MARK) & _MASK
 
 
-def features(words: Sequence[str], marks: Iterable[str]) -> list[int]:
-    """Everything the model sees of a message; a feature counts as often as it occurs."""
+def features(words: Sequence[str], marks: Iterable[str]) -> list[tuple[int, int]]:
+    """Everything the model sees of a message, with what it counts, as often as it occurs."""
     single = [of_word(word) for word in words]
-    pairs = [of_pair(a[0], b[0]) for a, b in pairwise(single)]
-    return [i for one in single for i in one] + pairs + [of_mark(name) for name in marks]
+    whole = [one[0] for one in single]
+    whole += [of_pair(a, b) for a, b in pairwise(whole)] + [of_mark(name) for name in marks]
+    return [(i, WHOLE) for i in whole] + [(i, 1) for one in single for i in one[1:]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,11 @@ class Signal:
             total += weights
             count += features
             if before >= 0:
-                total += table[of_pair(before, own)]
+                total += WHOLE * table[of_pair(before, own)]
                 count += 1
             before = own
         for name in marks:
-            total += table[of_mark(name)]
+            total += WHOLE * table[of_mark(name)]
             count += 1
         for which, sum_ in enumerate(_unpacked(total)):
             if sum_ > self._least[which] * count**0.5:
@@ -119,7 +122,9 @@ class Signal:
         found = of_word(word)
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        kept = self._known[word] = (found[0], len(found), sum([self._table[i] for i in found]))
+        weights = [self._table[i] for i in found]
+        weighed = sum(weights) + (WHOLE - 1) * weights[0]
+        kept = self._known[word] = (found[0], len(found), weighed)
         return kept
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from triage import rulebook, signal, training
 from triage.engine import as_heard, assess
+from triage.levels import Level
+from triage.management.commands import train_signal
 from triage.signal import NAMES, Signal, Weights
 from triage.training import Lesson
 
@@ -68,7 +70,8 @@ def test_one_addition_adds_both_opinions(messages):
     for text in messages:
         words, tellings = as_heard(text, rules)
         found = signal.features(words, tellings)
-        scores = [sum(table[i] for i in found) / len(found) ** 0.5 for table in opinions]
+        sums = [sum(table[i] * count for i, count in found) for table in opinions]
+        scores = [sum_ / len(found) ** 0.5 for sum_ in sums]
         above = [
             name
             for name, score, one in zip(NAMES, scores, head, strict=True)
@@ -78,15 +81,40 @@ def test_one_addition_adds_both_opinions(messages):
         assert (asked[0] if asked else None) == (above[0] if above else None)
 
 
-def test_it_only_raises(messages, monkeypatch):
+def test_it_lowers_no_development_message(monkeypatch):
+    """All of them: the rules decide without it, and it may only raise."""
     rules = rulebook.current()
-    together = [assess(text, rules)[0] for text in messages]
+    texts = [
+        json.loads(line)["text"]
+        for path in train_signal.MESSAGES
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    together = [assess(text, rules)[0] for text in texts]
     monkeypatch.setattr(rules, "signal", None)
-    for text, with_it in zip(messages, together, strict=True):
+    for text, with_it in zip(texts, together, strict=True):
         without = assess(text, rules)[0]
         assert with_it.level.rank >= without.level.rank, text
         own = [match.id for match in with_it.matches if not match.id.startswith("learned-")]
         assert own == [match.id for match in without.matches]
+
+
+ORDINARY = [
+    "fièvre depuis trois jours et je vomis",
+    "j'ai de la fièvre depuis deux jours et je vomis",
+    "fever for three days and I vomit",
+    "body di hot since 3 days, I di vomit",
+    "j'ai le palu, fièvre et frissons",
+    "ma fille a 3 ans, fièvre et toux",
+    "mon bébé de 6 mois tousse",
+    "ma femme est enceinte de 8 mois",
+    "she is pregnant, 7 months",
+]
+"""None of them to learn from."""
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_it_hears_no_emergency_in_ordinary_illness(text):
+    assert assess(text, rulebook.current())[0].level is not Level.EMERGENCY
 
 
 def test_what_it_raised_says_that_it_was_learned():
@@ -134,13 +162,20 @@ def test_training_learns_what_tells_them_apart_and_twice_the_same():
     assert (again[0] == same[0]).all()
     assert again[1] == same[1]
     assert Signal(opinions).hear(["il", "convulse", "vite"], []) == (NAMES[0], 1)
-    assert Signal(opinions).hear(["il", "chante", "vite"], []) is None
-    assert measured[0]["both"] == measured[0]["meant"] == 9
-    assert measured[0]["low_both"] == measured[0]["low_rules"] == 0
+    assert Signal(opinions).hear(["il", "chante", "oh"], []) is None
+    assert measured[0]["meant"] == {"of": 9, "rules": 0, "both": 9}
+    assert measured[0]["low-risk"] == {"of": 9, "rules": 0, "both": 0}
 
 
-def test_a_threshold_costs_at_most_its_share_of_low_risk_messages():
-    lessons = [lesson(f"mot{i}", 0) for i in range(100)]
-    scores = [float(i) for i in range(100)]
-    least = training.threshold(lessons, scores, 3, cost=0.03)
-    assert sum(score > least for score in scores) == 3
+def test_a_threshold_costs_at_most_its_share_of_the_messages_asked_about():
+    lessons = [lesson(f"mot{i}", i % 2 * 2) for i in range(200)]
+    scores = [float(i) for i in range(200)]
+    for golds in (range(2), [2]):
+        least = training.threshold(lessons, scores, 3, 0.03, golds)
+        above = [one for one, score in zip(lessons, scores, strict=True) if score > least]
+        assert sum(one.gold in golds for one in above) == 3
+
+
+def test_what_shares_situations_is_held_out_together():
+    groups = {one.group for one in training.lessons([DEVELOPMENT], rulebook.current())}
+    assert groups == {"abcdef", "g", ""}

@@ -30,8 +30,8 @@ class Command(BaseCommand):
             {"messages": " ".join(path.name for path in options["messages"])},
         )
         for name, found in zip(signal.NAMES, measured, strict=True):
-            self.stdout.write(
-                f"{name}, held out: {found['rules']} of {found['meant']} by the rules, "
-                f"{found['both']} with it; low-risk {found['low_rules']} of {found['low']} "
-                f"by the rules, {found['low_both']} with it"
-            )
+            for kind, counts in found.items():
+                self.stdout.write(
+                    f"{name}, held out, {kind}: {counts['rules']} of {counts['of']} by the rules "
+                    f"alone, {counts['both']} by both"
+                )
