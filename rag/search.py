@@ -49,9 +49,9 @@ IN_DOUBT = 0.1
 """What must be added for a common question where somebody tells that they are unwell and no section of
 its topic was found, where nothing is asked, and twice where a whole section is asked for."""
 
-LIKELY, AGREED = 0.4, 0.25
-"""The least score of a common question that answers what is asked where no section was found, and where
-the first section that was found is of its topic: beside it a wrong one costs little."""
+LIKELY = 0.4
+"""The least score of a common question that answers what is asked where no section was found, or the
+first one that was is of its topic: beside it a wrong one costs little."""
 
 NAMED_ADDS, NAMED_IS = 0.3, 0.75
 """What it adds to a passage's score that the question names its topic, and what that alone is worth,
@@ -225,9 +225,9 @@ def _least(question: str, found_topic: str | None, agreed: bool) -> float:
     if not asks(question) or asks_for_whole_section(question):
         doubts = (not agreed and not only_asks(question)) + (not asks(question))
         return RELEVANT + IN_DOUBT * (doubts + 2 * asks_for_whole_section(question))
-    if agreed:
-        return AGREED
-    return LIKELY if found_topic is None else RELEVANT + IN_DOUBT * (not only_asks(question))
+    if agreed or found_topic is None:
+        return LIKELY
+    return RELEVANT + IN_DOUBT * (not only_asks(question))
 
 
 def rest_of_topic(chosen: Sequence[Passage], language: str) -> list[Passage]:
