@@ -23,10 +23,13 @@ _NOT_NAMED = (
     r"and|et|but|mais|or|ou|not|no|pas|plus|sans|without|"
     r"death|die|dying|dead|mort|meure|mourir|couler|flow|run|bleed|bleeding|bleeds|blood|sang|saigner|"
     r"again|back|stop|arreter|arrete|wait|attendre|today|hier|yesterday|"
-    r"worse|suicide|tuer|kill|killing|kills|miscarriage|losing|perdre)"
+    r"worse|suicide|tuer|kill|killing|kills|miscarriage|losing|perdre|"
+    r"rape|raped|viol|viols|abuse|beat|beating|beatings|coups?|frappe|violence|violent|touching|touch|"
+    r"father|uncle|husband|stepfather|pere|oncle|mari|papa|voisin|neighbour|after|apres|afta|"
+    r"noirs?|noires?|black|bleue?s?|blue|tordue?s?|twisted|stuck|coincee?)"
 )
 _WORD = rf"(?!{_NOT_NAMED}\b)[a-z]+"
-_ILLNESS = rf"(?:(?:le|la|les|l|the|du|de|des|d) )*{_WORD}(?: {_WORD}){{0,4}}"
+_ILLNESS = rf"(?:(?:le|la|les|l|the|du|de|des|d) )*{_WORD}(?: {_WORD}){{0,2}}"
 _HOW = r"(?:how|comment|koman|que|quoi|what|weti|wetin)"
 
 _FORMS = tuple(

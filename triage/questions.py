@@ -9,6 +9,7 @@ from triage.knowledge import asks_to_know
 from triage.negation import FULL_STOPS
 from triage.subjects import CHILDREN, KIN
 from triage.text import word_set
+from triage.told import harms
 
 _QUESTION_WORDS = word_set(
     "is are does do can could should must may might will would how what which why when where who "
@@ -51,6 +52,8 @@ _GOING_ON = frozenset((("not", "stop"), ("arrete", "pas"), ("no", "stop"), ("san
 def only_general(words: Sequence[str]) -> bool:
     """In no question is anybody named, nor now, nor a number, nor is help sought for somebody; or it
     asks how an illness is kept away, which needs no question mark."""
+    if any(harms(words, i) for i in range(len(words))):
+        return False
     if asks_to_know(words):
         return True
     first, asked = 0, False

@@ -55,6 +55,7 @@ class _Scopes:
     def __init__(self, found: Found) -> None:
         self._found, self._marks, self._words = found, found.marks, found.words.words
         self._told = frozenset(told.clauses(self._words))
+        self._harmed = [i for i in range(len(self._words)) if told.harms(self._words, i)]
         self._buts = self._at("but")
         self._stops = self._at("personal") + self._buts
 
@@ -180,6 +181,7 @@ class _Scopes:
         words = self._words
         if not _SOME_DAY.isdisjoint(words[hit.first : hit.after]):
             return after
+        after = min([at for at in self._harmed if hit.first < at < after], default=after)
         for at in range(self._after_heading(hit) if now else hit.after, after):
             if now and told.plainly_now(words, at) and self._nearby(hit, at):
                 return at

@@ -6,7 +6,7 @@ People ask, remember and suppose in the sentence in which they tell; what they t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from triage.subjects import KIN
 from triage.text import word_set
@@ -35,6 +35,17 @@ _PAST = word_set(
 _HAVE = word_set("a ai ont avons")
 _SOMETHING = word_set("la le les l un une des du de d mal tres trop encore toujours")
 """ "Il a la bouche tordue", not "il a convulsé"."""
+_AFTER = word_set("after afta apres")
+_HARMED = word_set(
+    "mordu mordue pique piquee viole violee frappe frappee battu battue agresse agressee griffe "
+    "griffee force forcee blesse blessee coupe coupee poignarde poignardee empoisonne renverse "
+    "bit bitten bite raped rape beat beats beaten hit stabbed attacked scratched stung chook poisoned"
+)
+_EXPOSED = word_set(
+    "rape raped viol bite bites bitten morsure griffure agression condom capote preservatif"
+)
+_KEPT_AWAY = word_set("eviter evite evites evitez prevent avoid prevenir empecher stop attraper")
+_MOST_TOLD = 7
 _IMPERFECT = ("ais", "ait", "aient")
 _NOT_IMPERFECT = word_set("fais fait sais sait vais plait mais tais tait nait")
 
@@ -42,8 +53,26 @@ _NOT_IMPERFECT = word_set("fais fait sais sait vais plait mais tais tait nait")
 def clauses(words: Sequence[str]) -> Iterator[int]:
     """Where clauses begin in which somebody is told of."""
     for i in range(len(words)):
-        if (i == 0 or words[i - 1] in _JOINTS) and tells(words, i):
+        begins = i == 0 or words[i - 1] in _JOINTS
+        if (begins and tells(words, i)) or harms(words, i):
             yield i
+
+
+def harms(words: Sequence[str], i: int) -> bool:
+    """Whether what begins at `i` was done to the writer ("a dog bit me", "après qu'il m'a violée"), or is
+    what somebody wants to be kept from the harm of ("how to prevent HIV after rape").
+    """
+    after = i > 0 and words[i - 1] in _AFTER
+    if after and not _KEPT_AWAY.isdisjoint(words[:i]) and not _EXPOSED.isdisjoint(words[i : i + 4]):
+        return True
+    if not (after or i == 0 or words[i - 1] in _JOINTS):
+        return False
+    said = list(takewhile(lambda word: word not in _JOINTS, words[i : i + _MOST_TOLD]))
+    done = any(one in _HARMED and other == "me" for one, other in pairwise(said))
+    return done or any(
+        one in ("m", "me") and not _HARMED.isdisjoint(said[at + 1 : at + 3])
+        for at, one in enumerate(said)
+    )
 
 
 def tells(words: Sequence[str], i: int) -> bool:

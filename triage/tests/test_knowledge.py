@@ -56,3 +56,29 @@ def test_how_an_illness_is_kept_away_is_no_illness(message):
 @pytest.mark.parametrize("message", DANGERS)
 def test_a_danger_told_in_the_same_words_is_heard(message):
     assert assess(message, rulebook.current())[0].level is Level.EMERGENCY
+
+
+# Urgent at least: what keeps from harm has hours or days to begin.
+HARMED = (
+    "how to prevent HIV after rape",
+    "How can I prevent HIV after rape?",
+    "comment éviter une grossesse après un viol",
+    "how to avoid pregnancy after he raped me",
+    "comment éviter le sida après qu'il m'a violée",
+    "what can i take to avoid belle after dem rape me",
+    "how can i prevent rabies after dog bite",
+    "comment éviter la rage, un chien m'a mordu",
+    "how do i prevent rabies, a dog bit me",
+    "how to avoid swelling after snake bite",
+    "comment eviter le tetanos, on m'a poignardé au bras",
+    "How do I protect my child from rape",
+    "how do i protect my baby from father beating",
+    "qu'est-ce qui donne bouche tordue bras faible",
+    "Qu'est-ce qui donne des vomissements noirs",
+    "how do i protect my baby from fever fits stiff neck",
+)
+
+
+@pytest.mark.parametrize("message", HARMED)
+def test_who_asks_to_be_kept_from_what_happened_to_them_is_heard(message):
+    assert assess(message, rulebook.current())[0].level in (Level.URGENT, Level.EMERGENCY)
