@@ -46,13 +46,24 @@ _NOT_WHAT = word_set(
 )
 """Before "I have" or "que je": not "the pain I have"."""
 _WHY = word_set("why pourquoi")
+_DEATH = frozenset(
+    (
+        ("pour", "mourir"),
+        ("to", "die"),
+        ("for", "die"),
+        ("me", "tuer"),
+        ("kill", "me"),
+        ("kill", "myself"),
+    )
+)
+""""How much bleach to die?" asks for oneself."""
 _GOING_ON = frozenset((("not", "stop"), ("arrete", "pas"), ("no", "stop"), ("sans", "arret")))
 
 
 def only_general(words: Sequence[str]) -> bool:
     """In no question is anybody named, nor now, nor a number, nor is help sought for somebody; or it
     asks how an illness is kept away, which needs no question mark."""
-    if any(harms(words, i) for i in range(len(words))):
+    if any(harms(words, i) for i in range(len(words))) or not _DEATH.isdisjoint(pairwise(words)):
         return False
     if asks_to_know(words):
         return True

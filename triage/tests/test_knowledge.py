@@ -45,6 +45,9 @@ DANGERS = (
     "Combien de gouttes de javel mon enfant a bu ?",
     "Combien de javel il a avalé dans le bidon",
     "How much bleach I drink make I die",
+    "Combien de cuillères de javel pour mourir ?",
+    "how much bleach to die",
+    "how many tablets to kill myself?",
 )
 
 
