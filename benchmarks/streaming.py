@@ -23,7 +23,7 @@ from statistics import median
 import uvloop
 
 from benchmarks import phones, servers
-from benchmarks.phones import Dialect, Phone
+from benchmarks.phones import MOST_WORDS, Dialect, Phone
 from benchmarks.servers import Server
 from benchmarks.upstream import MODEL, RATE
 
@@ -95,16 +95,14 @@ async def run(contender: Contender, up: Server, streams: int, ramp: float) -> Fi
         readings.append((server.cpu_seconds(), server.database_cpu_seconds(), words))
 
     begin, end = ramp + 1.0, ramp + 1.0 + WINDOW_SECONDS
-    _ask(up, f"/length/{int(RATE * (end + 1))}")
+    _ask(up, f"/length/{MOST_WORDS}")
     started = asyncio.get_running_loop().time()
-    work = [
-        asyncio.create_task(measure(begin)),
-        asyncio.create_task(measure(end)),
-        asyncio.create_task(
-            phones.ask_all(contender.server.port, many, ramp=ramp, seconds=end + 60)
-        ),
-    ]
-    await asyncio.gather(*work)
+    answers = asyncio.create_task(
+        phones.ask_all(contender.server.port, many, ramp=ramp, seconds=end + 60)
+    )
+    await asyncio.gather(measure(begin), measure(end))
+    _ask(up, "/length/1")
+    await answers
     window = (started + begin, started + end)
     return _figures(many, asked, _ask(up, "/first"), readings, window)
 

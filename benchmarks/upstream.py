@@ -3,7 +3,7 @@
 `python -m benchmarks.upstream PORT`. A token is a word of a French text, so that whoever reads the
 stream reads what patients would. `(qabc)` in the question names the stream; `GET /first` tells when
 the first token of each was sent, in nanoseconds of the machine's monotonic clock. `GET /length/N`
-chooses how many tokens the answers that begin from then on have.
+chooses how many tokens answers have, those that are under way too.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Answering(asyncio.Protocol):
     def _begin(self, body: bytes) -> None:
         if names := _NAME.findall(body):
             first_sent[names[-1].decode()] = time.monotonic_ns()
-        self.most, self.said = length, 0
+        self.said = 0
         self.began = asyncio.get_running_loop().time()
         self.transport.write(_HEAD)
         self._say()
@@ -94,7 +94,7 @@ class Answering(asyncio.Protocol):
             return
         self.transport.write(SAID[self.said % len(SAID)])
         self.said += 1
-        if self.said == self.most:
+        if self.said >= length:
             self.transport.write(END)
             return
         due = self.began + self.said / RATE
